@@ -1,0 +1,53 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import fp from 'fastify-plugin';
+import { BodyTooLarge, NotFound, Unavailable, UnsupportedMediaType, type WireError } from '../src/errors.ts';
+
+const BEARER = 'Bearer realm="api"';
+
+/** Gives every error its shape on the wire: `{"detail": …}`, or an object of messages by field. */
+export default fp(
+  async (fastify) => {
+    fastify.setErrorHandler<WireError & { code?: string }>((error, request, reply) =>
+      sendError(toWireError(error, request), request, reply),
+    );
+    fastify.setNotFoundHandler(() => {
+      throw new NotFound();
+    });
+    // A path that does not exist is answered before its body is looked at.
+    fastify.addHook('onRequest', async (request) => {
+      if (request.is404) throw new NotFound();
+    });
+  },
+  { name: 'errors', dependencies: ['request-id', 'security-headers', 'shutdown', 'cors'] },
+);
+
+/** Answers with an error of this service; any other is a fault, logged and shown to nobody. */
+function sendError(error: WireError, request: FastifyRequest, reply: FastifyReply) {
+  const { statusCode = 500 } = error;
+  const status = statusCode >= 400 ? statusCode : 500;
+  if (status >= 500) request.log.error({ err: error }, 'request failed');
+  if (status === 401) reply.header('www-authenticate', request.challenges ?? BEARER);
+  if (status === 503) reply.header('retry-after', '1');
+  const body = status === 500 ? { detail: 'A server error occurred.' } : (error.body ?? { detail: error.message });
+  // As text, so that no response schema takes part in it.
+  return reply.code(status).type('application/json; charset=utf-8').send(JSON.stringify(body));
+}
+
+/** The errors of the framework and the database that a request can meet, as this service's own. */
+function toWireError(error: WireError & { code?: string }, request: FastifyRequest): WireError {
+  switch (error.code) {
+    case 'FST_ERR_CTP_BODY_TOO_LARGE':
+      return new BodyTooLarge();
+    case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
+      return new UnsupportedMediaType(request.headers['content-type'] ?? '');
+    // SQLite's lock is held by another process; Prisma's words for the same, and for a transaction that waited too long.
+    case 'SQLITE_BUSY':
+    case 'SQLITE_BUSY_SNAPSHOT':
+    case 'P1008':
+    case 'P2028':
+    case 'P2034':
+      return new Unavailable();
+    default:
+      return error;
+  }
+}

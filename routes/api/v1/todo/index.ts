@@ -1,0 +1,82 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Static } from 'typebox';
+import { nextLink, readCursor } from '../../../../src/cursors.ts';
+import { NotFound } from '../../../../src/errors.ts';
+import * as schemas from './schemas.ts';
+
+const ID = '/:id(^\\d+$)';
+
+const routes: FastifyPluginAsyncTypebox = async (fastify) => {
+  const { todo } = fastify.prisma;
+
+  fastify.get('/', { schema: schemas.list }, onList);
+  fastify.post('/', { schema: schemas.create }, onCreate);
+  fastify.get(ID, { schema: schemas.read }, onRead);
+  fastify.put(ID, { schema: schemas.replace, attachValidation: true }, onChange);
+  fastify.patch(ID, { schema: schemas.change, attachValidation: true }, onChange);
+  fastify.delete(ID, { schema: schemas.remove }, onRemove);
+
+  fastify.post('/create', { schema: schemas.original(schemas.create) }, onCreate);
+  fastify.put(`/update${ID}`, { schema: schemas.original(schemas.replace), attachValidation: true }, onChange);
+  fastify.patch(`/update${ID}`, { schema: schemas.original(schemas.change), attachValidation: true }, onChange);
+  fastify.delete(`/delete${ID}`, { schema: schemas.original(schemas.remove) }, onRemove);
+
+  async function onList(
+    request: FastifyRequest<{ Querystring: Static<typeof schemas.list.querystring> }>,
+    reply: FastifyReply,
+  ) {
+    const { limit = 1000, cursor } = request.query;
+    const todos = await todo.page(request.user, readCursor(cursor), limit + 1);
+    if (todos.length > limit) {
+      todos.pop();
+      reply.header('link', nextLink(`${request.protocol}://${request.host}${request.url}`, todos.at(-1)?.id as number));
+    }
+    return todos;
+  }
+
+  async function onCreate(request: FastifyRequest<{ Body: Static<typeof schemas.create.body> }>, reply: FastifyReply) {
+    const { title, body = '', is_completed = false, date_created = today() } = request.body;
+    const created = await todo.add(request.user.id, { title, body, is_completed, date_created });
+    reply.code(201).header('location', `/api/v1/todo/${created.id}/`);
+    return created;
+  }
+
+  async function onRead(request: TodoRequest) {
+    const found = await todo.read(request.user, idOf(request));
+    if (!found) throw new NotFound();
+    return found;
+  }
+
+  /** PUT and PATCH differ in what their schemas require. */
+  async function onChange(request: TodoRequest & FastifyRequest<{ Body: Static<typeof schemas.change.body> }>) {
+    if (request.validationError) {
+      // An unknown id is told before bad fields are.
+      await onRead(request);
+      throw request.validationError;
+    }
+    const changed = await todo.change(request.user, idOf(request), request.body);
+    if (!changed) throw new NotFound();
+    return changed;
+  }
+
+  async function onRemove(request: TodoRequest, reply: FastifyReply) {
+    if (!(await todo.remove(request.user, idOf(request)))) throw new NotFound();
+    reply.code(204);
+  }
+};
+
+type TodoRequest = FastifyRequest<{ Params: { id: string } }>;
+
+/** No todo has an id beyond 31 bits. */
+function idOf(request: TodoRequest): number {
+  const id = Number(request.params.id);
+  if (id >= 2 ** 31) throw new NotFound();
+  return id;
+}
+
+function today(): string {
+  return new Date().toISOString().slice(0, 10);
+}
+
+export default routes;

@@ -1,0 +1,31 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { Type } from 'typebox';
+import { Unavailable } from '../../src/errors.ts';
+import { errors } from '../../src/schemas.ts';
+
+const schema = {
+  operationId: 'isReady',
+  summary: 'Ask whether the service can answer',
+  description: 'It can while its database answers and it is not about to stop.',
+  tags: ['Health'],
+  security: [],
+  response: {
+    200: Type.Object({ status: Type.String({ examples: ['ok'] }) }, { description: 'It can.' }),
+    ...errors(503),
+  },
+};
+
+const routes: FastifyPluginAsyncTypebox = async (fastify) => {
+  fastify.get('/', { schema }, async (request) => {
+    if (fastify.isDraining) throw new Unavailable();
+    try {
+      await fastify.prisma.$queryRaw`SELECT 1`;
+    } catch (error) {
+      request.log.error({ err: error }, 'database does not answer');
+      throw new Unavailable();
+    }
+    return { status: 'ok' };
+  });
+};
+
+export default routes;

@@ -1,0 +1,19 @@
+import type { Command } from 'commander';
+import { endApiToken, obtainApiToken } from '../api-tokens.ts';
+import { findUser, withDatabase } from '../console.ts';
+import { secretKeyOf } from '../secret.ts';
+
+export function createToken(program: Command) {
+  program
+    .command('createtoken <username>')
+    .description("print a user's API token; it is made where there is none")
+    .option('-r, --reset', 'make a new one, and end the old')
+    .action((username: string, { reset }: { reset?: boolean }) =>
+      withDatabase(async (prisma, config) => {
+        const { id, username: name } = await findUser(prisma, username);
+        if (reset) await endApiToken(prisma, id);
+        const token = await obtainApiToken(prisma, secretKeyOf(config), { id });
+        console.log(`Generated token ${token} for user ${name}`);
+      }),
+    );
+}

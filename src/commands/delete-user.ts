@@ -1,0 +1,25 @@
+import { confirm } from '@clack/prompts';
+import type { Command } from 'commander';
+import { findUser, withDatabase } from '../console.ts';
+import { CommandError } from '../errors.ts';
+import { deleteUser as remove } from '../users.ts';
+
+export function deleteUser(program: Command) {
+  program
+    .command('deleteuser <username>')
+    .description('delete a user with their todos, tokens and sessions')
+    .option('-y, --yes', 'do not ask')
+    .action((username: string, { yes }: { yes?: boolean }) =>
+      withDatabase(async (prisma) => {
+        const user = await findUser(prisma, username);
+        const message = `Delete ${user.username} and all their todos?`;
+        if (!yes && process.stdin.isTTY && (await confirm({ message, initialValue: false })) !== true) {
+          throw new CommandError('Cancelled.');
+        }
+        if (!(await remove(prisma, user.id))) {
+          throw new CommandError(`${user.username} is the last active superuser, who cannot be deleted.`);
+        }
+        console.log(`User ${user.username} deleted.`);
+      }),
+    );
+}

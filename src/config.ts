@@ -1,0 +1,141 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
+import { resolve } from 'node:path';
+import { parseEnv } from 'node:util';
+import { Ajv, type ErrorObject } from 'ajv';
+import { envSchema } from 'env-schema';
+import { type Static, Type } from 'typebox';
+
+const list = (options: { description: string; pattern: string }) =>
+  Type.Unsafe<string[]>({ type: 'string', default: '', separator: ',', ...options });
+
+/** Every setting of the service. `loadConfig` reads it, the README's table is tested against it. */
+export const Config = Type.Object({
+  HOST: Type.String({ default: '127.0.0.1', minLength: 1, description: 'Address to listen on.' }),
+  PORT: Type.Integer({
+    default: 8000,
+    minimum: 0,
+    maximum: 65535,
+    description: 'Port to listen on; 0 takes any free one.',
+  }),
+  DATABASE_URL: Type.String({
+    default: 'file:./data/todo.db',
+    pattern: '^file:[^?]+$',
+    description: 'The SQLite file, as `file:` and a path from the working directory.',
+  }),
+  SECRET_KEY: Type.Optional(
+    Type.String({
+      description:
+        'Signs the JWTs (HS256) and derives the API tokens; 32 bytes or more. Where it is not set, a random one is made at first start and kept beside the database in a file that only its owner can read.',
+    }),
+  ),
+  JWT_ACCESS_TTL: Type.Integer({
+    default: 300,
+    minimum: 1,
+    maximum: 2 ** 31,
+    description: 'Life of an access token, in seconds.',
+  }),
+  JWT_REFRESH_TTL: Type.Integer({
+    default: 86400,
+    minimum: 1,
+    maximum: 2 ** 31,
+    description: 'Life of a refresh token, in seconds.',
+  }),
+  LOG_LEVEL: Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {
+    default: 'info',
+    description: 'The least severe level that is logged.',
+  }),
+  CORS_ORIGINS: list({
+    pattern: '^(https?://[^/\\s,]+(,https?://[^/\\s,]+)*)?$',
+    description:
+      'Origins whose pages may call the API, such as `https://app.example.com`, separated by commas. None: CORS is off.',
+  }),
+  TRUST_PROXY: list({
+    pattern: '^([0-9A-Fa-f.:]+(/[0-9]+)?(,[0-9A-Fa-f.:]+(/[0-9]+)?)*)?$',
+    description:
+      'Addresses or CIDR blocks of the proxies before the service, separated by commas; only their `X-Forwarded-…` headers are believed.',
+  }),
+  SHUTDOWN_DELAY: Type.Integer({
+    default: 500,
+    minimum: 0,
+    maximum: 600_000,
+    description: 'Milliseconds between the failing of `/readyz` and the end of listening when the service is stopped.',
+  }),
+});
+export type Config = Static<typeof Config>;
+
+/** A setting that is wrong; the message names it and the reason, and holds no value. */
+export class ConfigError extends Error {}
+
+const SETTINGS = Object.keys(Config.properties);
+const DESCRIPTIONS = Object.fromEntries(
+  Object.entries(Config.properties).map(([name, setting]) => [name, (setting as { description?: string }).description]),
+);
+
+/**
+ * The settings from the environment and, under it, the `.env` file of `directory`.
+ * A blank setting counts as not set.
+ * @throws {ConfigError} naming each setting that is wrong, or unknown in `.env`
+ */
+export function loadConfig(env: NodeJS.ProcessEnv = process.env, directory = process.cwd()): Config {
+  const file = readEnvFile(resolve(directory, '.env'));
+  const problems = Object.keys(file)
+    .filter((name) => !SETTINGS.includes(name) && name !== 'TODO_SUPERUSER_PASSWORD')
+    .map((name) => `${name} in .env is not a setting of this service`);
+  const given = Object.entries({ ...file, ...env }).filter(([name, value]) => SETTINGS.includes(name) && value !== '');
+  const ajv = new Ajv({
+    allErrors: true,
+    coerceTypes: true,
+    useDefaults: true,
+    removeAdditional: true,
+    keywords: [envSchema.keywords.separator],
+  });
+  try {
+    const config = envSchema<Config>({
+      schema: structuredClone(Config),
+      data: Object.fromEntries(given),
+      env: false,
+      ajv,
+    });
+    problems.push(...findProblems(config));
+    if (problems.length === 0) return config;
+  } catch (error) {
+    problems.push(...((error as { errors?: ErrorObject[] }).errors ?? []).map(describe));
+  }
+  throw new ConfigError(problems.join('\n'));
+}
+
+function readEnvFile(path: string): NodeJS.Dict<string> {
+  return existsSync(path) ? parseEnv(readFileSync(path, 'utf8')) : {};
+}
+
+function describe({ instancePath, keyword, message, params }: ErrorObject): string {
+  const name = instancePath.slice(1);
+  if (keyword === 'enum') return `${name} must be one of ${params.allowedValues.join(', ')}`;
+  if (keyword === 'pattern') return `${name} has not the form it should. ${DESCRIPTIONS[name]}`;
+  return `${name} ${message}`;
+}
+
+/** What a schema cannot say of the settings. */
+function findProblems(config: Config): string[] {
+  const problems: string[] = [];
+  if (config.SECRET_KEY !== undefined && Buffer.byteLength(config.SECRET_KEY) < 32) {
+    problems.push('SECRET_KEY must have 32 bytes or more');
+  }
+  if (config.JWT_ACCESS_TTL > config.JWT_REFRESH_TTL) {
+    problems.push('JWT_ACCESS_TTL must not be longer than JWT_REFRESH_TTL');
+  }
+  for (const origin of config.CORS_ORIGINS) {
+    if (!URL.canParse(origin) || new URL(origin).origin !== origin) {
+      problems.push(`CORS_ORIGINS holds ${origin}, which is no origin (scheme, host and port in lower case)`);
+    }
+  }
+  for (const block of config.TRUST_PROXY) {
+    const [address = '', prefix = '0'] = block.split('/');
+    const version = isIP(address);
+    if (version === 0 || Number(prefix) > (version === 4 ? 32 : 128)) {
+      problems.push(`TRUST_PROXY holds ${block}, which is no address or CIDR block`);
+    }
+  }
+  return problems;
+}

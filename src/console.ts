@@ -1,0 +1,81 @@
+import { text as readStream } from 'node:stream/consumers';
+import { password as askSecret, text as askText, log } from '@clack/prompts';
+import { type Config, loadConfig } from './config.ts';
+import { openDatabase, type Prisma } from './database/index.ts';
+import { CommandError } from './errors.ts';
+import { findPasswordFaults, type Person } from './password-policy.ts';
+
+/** Runs an action on the configured database, and closes it after. */
+export async function withDatabase<Result>(
+  action: (prisma: Prisma, config: Config) => Promise<Result>,
+): Promise<Result> {
+  const config = loadConfig();
+  const { prisma, close } = openDatabase(config.DATABASE_URL);
+  try {
+    return await action(prisma, config);
+  } finally {
+    await close();
+  }
+}
+
+/**
+ * The user of a name.
+ * @throws {CommandError} where there is none
+ */
+export async function findUser(prisma: Prisma, username: string) {
+  const user = await prisma.user.findUnique({ where: { username: username.normalize('NFKC') } });
+  if (!user) throw new CommandError(`There is no user ${username}.`);
+  return user;
+}
+
+/** Asks for a value on the terminal until `check` takes it; without a terminal the option must be there. */
+export async function askFor(option: string, check: (value: string) => string): Promise<string> {
+  if (!process.stdin.isTTY) throw new CommandError(`Give ${option}; there is no terminal to ask on.`);
+  const validate = (value: string | undefined) => {
+    try {
+      check(value ?? '');
+    } catch (error) {
+      return (error as Error).message;
+    }
+    return undefined;
+  };
+  return check(answerOf(await askText({ message: `${option.replace(/^--/, '')}:`, validate })));
+}
+
+export interface PasswordOptions {
+  passwordStdin?: boolean;
+}
+
+/**
+ * A new password that the policy takes: from standard input, from `given`, or asked for twice on the
+ * terminal. It is never an argument, which other users of the machine could read.
+ * @throws {CommandError} where it is weak, or cannot be had
+ */
+export async function readNewPassword(options: PasswordOptions, person: Person, given?: string): Promise<string> {
+  if (options.passwordStdin) return accept(withoutNewline(await readStream(process.stdin)), person);
+  if (given) return accept(given, person);
+  if (!process.stdin.isTTY)
+    throw new CommandError('Give the password by --password-stdin; there is no terminal to ask on.');
+  for (;;) {
+    const password = answerOf(await askSecret({ message: 'password:' }));
+    const again = answerOf(await askSecret({ message: 'password (again):' }));
+    const faults = password === again ? await findPasswordFaults(password, person) : ["Your passwords didn't match."];
+    if (faults.length === 0) return password;
+    log.error(faults.join('\n'));
+  }
+}
+
+async function accept(password: string, person: Person): Promise<string> {
+  const faults = await findPasswordFaults(password, person);
+  if (faults.length > 0) throw new CommandError(faults.join('\n'));
+  return password;
+}
+
+function withoutNewline(text: string): string {
+  return text.replace(/\r?\n$/, '');
+}
+
+function answerOf(answer: string | symbol | undefined): string {
+  if (typeof answer === 'symbol') throw new CommandError('Cancelled.');
+  return answer ?? '';
+}

@@ -1,0 +1,189 @@
+import { resolve } from 'node:path';
+import { PrismaBetterSqlite3 } from '@prisma/adapter-better-sqlite3';
+import { Mutex } from 'async-mutex';
+import Sqlite from 'better-sqlite3';
+
+import { makeDirectoryOf } from '../files.ts';
+import { packagePath } from '../package.ts';
+import { PrismaClient } from './generated/sqlite/client.ts';
+import { migrate } from './migrate.ts';
+import type { LiveUser, Statements, TodoFields, TodoRow, Viewer } from './statements.ts';
+
+// Commits reach the disk before they are acknowledged (FULL), and readers never wait for them (WAL).
+const PRAGMAS =
+  'PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;';
+const BUSY_TIMEOUT_MS = 2000;
+
+/** Prisma's client, extended by the statements that every request needs. */
+export type Prisma = ReturnType<typeof extend>;
+
+export interface Database {
+  prisma: Prisma;
+  /** The migrations that were applied on opening. */
+  migrated: string[];
+  close(): Promise<void>;
+}
+
+/** The absolute path of the SQLite file that a `file:` URL names. */
+export function databasePath(url: string): string {
+  return resolve(url.replace(/^file:(\/\/)?/, ''));
+}
+
+/**
+ * Opens the SQLite file of a `file:` URL; makes it, and brings it to this version, where needed.
+ * Two connections are open on it: Prisma's, and the one of the prepared statements.
+ * @throws {MigrationError} where the file belongs to another version of the service
+ */
+export function openDatabase(url: string): Database {
+  const path = databasePath(url);
+  makeDirectoryOf(path);
+  const connection = new Sqlite(path, { timeout: BUSY_TIMEOUT_MS });
+  try {
+    connection.exec(PRAGMAS);
+    const migrated = migrate(connection, packagePath('prisma/migrations/sqlite'));
+    const turns = new Mutex();
+    const client = new PrismaClient({
+      adapter: inTurn(new PrismaBetterSqlite3({ url: path, timeout: BUSY_TIMEOUT_MS }), turns),
+    });
+    const prisma = extend(client, prepareStatements(connection, turns));
+    return {
+      prisma,
+      migrated,
+      async close() {
+        await client.$disconnect();
+        connection.close();
+      },
+    };
+  } catch (error) {
+    connection.close();
+    throw error;
+  }
+}
+
+/**
+ * Lets Prisma's transactions, which last over several ticks, and all other statements of this process
+ * take turns. A statement on Prisma's connection would otherwise become part of a transaction that
+ * happens to be open there, and a write on the other connection would block the event loop that the
+ * transaction needs to finish.
+ */
+function inTurn(factory: PrismaBetterSqlite3, turns: Mutex): PrismaBetterSqlite3 {
+  const connect = factory.connect.bind(factory);
+  factory.connect = async () => {
+    const adapter = await connect();
+    await adapter.executeScript(PRAGMAS);
+    const queryRaw = adapter.queryRaw.bind(adapter);
+    const executeRaw = adapter.executeRaw.bind(adapter);
+    const startTransaction = adapter.startTransaction.bind(adapter);
+    adapter.queryRaw = (query) => turns.runExclusive(() => queryRaw(query));
+    adapter.executeRaw = (query) => turns.runExclusive(() => executeRaw(query));
+    adapter.startTransaction = async (isolationLevel) => {
+      const release = await turns.acquire();
+      const transaction = await startTransaction(isolationLevel);
+      const { commit, rollback } = transaction;
+      transaction.commit = () => commit.call(transaction).finally(release);
+      transaction.rollback = () => rollback.call(transaction).finally(release);
+      try {
+        // The adapter's BEGIN takes the lock at the first write, which then fails at once where another
+        // process has written since.
+        await adapter.executeScript('COMMIT; BEGIN IMMEDIATE');
+      } catch (error) {
+        await transaction.rollback();
+        throw error;
+      }
+      return transaction;
+    };
+    return adapter;
+  };
+  return factory;
+}
+
+const COLUMNS =
+  'id, title, body, is_completed, date_created, substr(updated_at, 1, 10) AS last_modified, owner_id AS owner';
+const NOW = "strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now')";
+
+function prepareStatements(connection: Sqlite.Database, turns: Mutex): Statements {
+  const prepare = <Row>(sql: string) => connection.prepare<unknown[], Row>(sql);
+  const findTokenUser = prepare<StoredUser>(
+    `SELECT users.id, is_active, is_superuser FROM api_tokens JOIN users ON users.id = user_id WHERE digest = ?`,
+  );
+  const findSessionUser = prepare<StoredUser>(
+    `SELECT users.id, is_active, is_superuser FROM sessions JOIN users ON users.id = user_id
+     WHERE sessions.id = ? AND user_id = ?`,
+  );
+  const pageAll = prepare<StoredTodo>(`SELECT ${COLUMNS} FROM todos WHERE id > ? ORDER BY id LIMIT ?`);
+  const pageOwn = prepare<StoredTodo>(`SELECT ${COLUMNS} FROM todos WHERE owner_id = ? AND id > ? ORDER BY id LIMIT ?`);
+  const readAny = prepare<StoredTodo>(`SELECT ${COLUMNS} FROM todos WHERE id = ?`);
+  const readOwn = prepare<StoredTodo>(`SELECT ${COLUMNS} FROM todos WHERE id = ? AND owner_id = ?`);
+  const add = prepare<StoredTodo>(
+    `INSERT INTO todos (owner_id, title, body, is_completed, date_created, created_at, updated_at)
+     SELECT ?, ?, ?, ?, ?, now, now FROM (SELECT ${NOW} AS now) RETURNING ${COLUMNS}`,
+  );
+  const removeAny = prepare(`DELETE FROM todos WHERE id = ?`);
+  const removeOwn = prepare(`DELETE FROM todos WHERE id = ? AND owner_id = ?`);
+  const changes = new Map<string, Sqlite.Statement<unknown[], StoredTodo>>();
+
+  /** One statement for each set of columns and kind of viewer, prepared on first use. */
+  function prepareChange(columns: string[], isSuperuser: boolean) {
+    const assignments = [...columns.map((column) => `${column} = ?`), `updated_at = ${NOW}`, 'version = version + 1'];
+    const sql = `UPDATE todos SET ${assignments.join(', ')} WHERE id = ?${isSuperuser ? '' : ' AND owner_id = ?'} RETURNING ${COLUMNS}`;
+    const statement = changes.get(sql) ?? prepare<StoredTodo>(sql);
+    changes.set(sql, statement);
+    return statement;
+  }
+
+  /** Runs a write at once, or after the transaction that is open. */
+  async function write<Result>(run: () => Result): Promise<Result> {
+    return turns.isLocked() ? turns.runExclusive(run) : run();
+  }
+
+  function readTodo(viewer: Viewer, id: number): TodoRow | undefined {
+    return toRow(viewer.isSuperuser ? readAny.get(id) : readOwn.get(id, viewer.id));
+  }
+
+  return {
+    findTokenUser: async (digest) => toUser(findTokenUser.get(digest)),
+    findSessionUser: async (sid, userId) => toUser(findSessionUser.get(sid, userId)),
+    pageTodos: async (viewer, after, limit) =>
+      (viewer.isSuperuser ? pageAll.all(after, limit) : pageOwn.all(viewer.id, after, limit)).map((row) => toRow(row)),
+    readTodo: async (viewer, id) => readTodo(viewer, id),
+    addTodo: (ownerId, { title, body, is_completed, date_created }) =>
+      write(() => toRow(add.get(ownerId, title, body, is_completed ? 1 : 0, date_created) as StoredTodo)),
+    changeTodo: (viewer, id, fields) =>
+      write(() => {
+        const columns = TODO_COLUMNS.filter((column) => fields[column] !== undefined);
+        if (columns.length === 0) return readTodo(viewer, id);
+        const values = columns.map((column) => (column === 'is_completed' ? (fields[column] ? 1 : 0) : fields[column]));
+        const statement = prepareChange(columns, viewer.isSuperuser);
+        return toRow(statement.get(...values, id, ...(viewer.isSuperuser ? [] : [viewer.id])));
+      }),
+    removeTodo: (viewer, id) =>
+      write(() => (viewer.isSuperuser ? removeAny.run(id) : removeOwn.run(id, viewer.id)).changes === 1),
+  };
+}
+
+const TODO_COLUMNS = ['title', 'body', 'is_completed', 'date_created'] as const satisfies (keyof TodoFields)[];
+
+type StoredTodo = Omit<TodoRow, 'is_completed'> & { is_completed: 0 | 1 };
+type StoredUser = { id: number; is_active: 0 | 1; is_superuser: 0 | 1 };
+
+function toRow(stored: StoredTodo): TodoRow;
+function toRow(stored: StoredTodo | undefined): TodoRow | undefined;
+function toRow(stored: StoredTodo | undefined): TodoRow | undefined {
+  return stored && { ...stored, is_completed: stored.is_completed === 1 };
+}
+
+function toUser(stored: StoredUser | undefined): LiveUser | undefined {
+  return stored && { id: stored.id, isActive: stored.is_active === 1, isSuperuser: stored.is_superuser === 1 };
+}
+
+/** Prisma's client with the statements among its models' methods. */
+function extend(client: PrismaClient, statements: Statements) {
+  const { findTokenUser, findSessionUser, pageTodos, readTodo, addTodo, changeTodo, removeTodo } = statements;
+  return client.$extends({
+    model: {
+      apiToken: { findUser: findTokenUser },
+      session: { findUser: findSessionUser },
+      todo: { page: pageTodos, read: readTodo, add: addTodo, change: changeTodo, remove: removeTodo },
+    },
+  });
+}

@@ -1,0 +1,107 @@
+import createError from '@fastify/error';
+
+/** The answer to what has no better one: `{"detail": message}` unless the error says otherwise by `body`. */
+export interface WireError extends Error {
+  statusCode?: number | undefined;
+  body?: unknown;
+}
+
+// Requests
+
+/** The path, or the thing it names, does not exist; or it is another user's. */
+export const NotFound = createError('TODO_NOT_FOUND', 'Not found.', 404);
+export const MethodNotAllowed = createError<[string]>('TODO_METHOD_NOT_ALLOWED', 'Method "%s" not allowed.', 405);
+export const UnsupportedMediaType = createError<[string]>(
+  'TODO_UNSUPPORTED_MEDIA_TYPE',
+  'Unsupported media type "%s" in request.',
+  415,
+);
+export const JsonParseError = createError<[string]>('TODO_JSON_PARSE_ERROR', 'JSON parse error - %s', 400);
+export const MultipartParseError = createError<[string]>(
+  'TODO_MULTIPART_PARSE_ERROR',
+  'Multipart form parse error - %s',
+  400,
+);
+export const BodyTooLarge = createError('TODO_BODY_TOO_LARGE', 'Request body is too large.', 413);
+/** The database is busy or gone; worth another try. */
+export const Unavailable = createError('TODO_UNAVAILABLE', 'Service temporarily unavailable, try again later.', 503);
+
+/** Maps each bad field to its messages; `non_field_errors` holds what concerns no single field. */
+export class FieldErrors extends createError('TODO_FIELD_ERRORS', 'Invalid input.', 400) {
+  readonly body: Record<string, string[]>;
+  constructor(body: Record<string, string[]>) {
+    super();
+    this.body = body;
+  }
+}
+
+// Credentials on a request
+
+export const NotAuthenticated = createError(
+  'TODO_NOT_AUTHENTICATED',
+  'Authentication credentials were not provided.',
+  401,
+);
+export const EmptyTokenHeader = createError(
+  'TODO_EMPTY_TOKEN_HEADER',
+  'Invalid token header. No credentials provided.',
+  401,
+);
+export const SpacedTokenHeader = createError(
+  'TODO_SPACED_TOKEN_HEADER',
+  'Invalid token header. Token string should not contain spaces.',
+  401,
+);
+export const InvalidToken = createError('TODO_INVALID_TOKEN', 'Invalid token.', 401);
+export const TokenUserInactive = createError('TODO_TOKEN_USER_INACTIVE', 'User inactive or deleted.', 401);
+
+/** An error that carries a SimpleJWT `code` beside its detail. */
+const codedError = (code: string, wireCode: string, message: string) =>
+  class extends createError(code, message, 401) {
+    readonly body: unknown = { detail: message, code: wireCode };
+  };
+
+export const BadBearerHeader = codedError(
+  'TODO_BAD_BEARER_HEADER',
+  'bad_authorization_header',
+  'Authorization header must contain two space-delimited values',
+);
+export const UserInactive = codedError('TODO_USER_INACTIVE', 'user_inactive', 'User is inactive');
+
+/** An access token that a request presented and that does not hold, for the reason of a `JwtError`. */
+export class AccessTokenRefused extends createError(
+  'TODO_ACCESS_TOKEN_REFUSED',
+  'Given token not valid for any token type',
+  401,
+) {
+  readonly body: unknown;
+  constructor(reason: string) {
+    super();
+    this.body = {
+      detail: this.message,
+      code: 'token_not_valid',
+      messages: [{ token_class: 'AccessToken', token_type: 'access', message: reason }],
+    };
+  }
+}
+
+// Logging in, and the JWTs themselves
+
+/** Wrong password, unknown or inactive user at `POST /api/token`. */
+export class UnableToLogIn extends FieldErrors {
+  constructor() {
+    super({ non_field_errors: ['Unable to log in with provided credentials.'] });
+  }
+}
+/** Wrong password, unknown or inactive user at `POST /api/jwt/token/`. */
+export const NoActiveAccount = createError(
+  'TODO_NO_ACTIVE_ACCOUNT',
+  'No active account found with the given credentials',
+  401,
+);
+export const JwtInvalid = codedError('TODO_JWT_INVALID', 'token_not_valid', 'Token is invalid or expired');
+export const JwtWrongType = codedError('TODO_JWT_WRONG_TYPE', 'token_not_valid', 'Token has wrong type');
+export const JwtBlacklisted = codedError('TODO_JWT_BLACKLISTED', 'token_not_valid', 'Token is blacklisted');
+
+/** A command that could not do what it was asked; the message is for the person who typed it. */
+export class CommandError extends Error {}

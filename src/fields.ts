@@ -1,0 +1,203 @@
+import type { ErrorObject } from 'ajv';
+import { type TObject, type TSchema, Type } from 'typebox';
+
+/**
+ * The kinds of field that the API knows, as schemas; what a client may send for each (`normalise`);
+ * and what it is told where that does not hold (`fieldErrors`). The rules are those of
+ * Django REST Framework's CharField, BooleanField, DateField and IntegerField.
+ */
+
+const CHARACTERS = '^[^\\u0000\\ud800-\\udfff]*$';
+
+/** Text without NUL and lone surrogates, trimmed before it is judged. Lengths count code points. */
+export const Text = (options: { minLength?: number; maxLength?: number; description: string; examples?: string[] }) =>
+  Type.String({ pattern: CHARACTERS, ...options });
+
+/** Text that is neither trimmed nor shown. */
+export const Secret = (options: { description: string; examples?: string[] }) =>
+  Type.String({ pattern: CHARACTERS, minLength: 1, format: 'password', ...options });
+
+export const Flag = (options: { description: string; default?: boolean; examples?: boolean[] }) =>
+  Type.Boolean(options);
+
+/** A day as YYYY-MM-DD; month and day may be sent with one digit. */
+export const Day = (options: { description: string; examples?: string[] }) =>
+  Type.String({ format: 'date', ...options });
+
+/** A number in a JSON body, with the text that Python's `str` gives for it. */
+export class JsonNumber {
+  readonly value: number;
+  readonly text: string;
+  readonly type: 'int' | 'float';
+
+  /** @param source the number as it stands in the JSON text */
+  constructor(source: string) {
+    this.value = Number(source);
+    this.type = /^-?\d+$/.test(source) ? 'int' : 'float';
+    this.text = this.type === 'int' ? source.replace(/^-0$/, '0') : floatText(this.value);
+  }
+}
+
+// Python writes the same shortest digits as JavaScript, but keeps ".0", has an
+// exponent below 1e-4 and from 1e16 on, and gives the exponent two digits.
+function floatText(value: number): string {
+  if (!Number.isFinite(value)) return value > 0 ? 'inf' : '-inf';
+  const size = Math.abs(value);
+  if (size !== 0 && (size < 1e-4 || size >= 1e16)) {
+    return value.toExponential().replace(/e([+-])(\d)$/, 'e$10$2');
+  }
+  const text = Object.is(value, -0) ? '-0' : String(value);
+  return text.includes('.') ? text : `${text}.0`;
+}
+
+/** Marks what came from a form, where a box that is not ticked is not sent. */
+export class FormFields {
+  [name: string]: unknown;
+}
+
+const TRUE = new Set<unknown>([true, 1, ...'t T y Y yes Yes YES true True TRUE on On ON 1'.split(' ')]);
+const FALSE = new Set<unknown>([false, 0, ...'f F n N no No NO false False FALSE off Off OFF 0'.split(' ')]);
+
+// What Python's str.strip cuts off, which is not what String.prototype.trim does.
+const SPACE = '[\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]';
+const LEADING_SPACE = new RegExp(`^${SPACE}+`);
+const SPACE_CHARACTER = new RegExp(SPACE);
+
+/** Cuts white space off both ends, in linear time. */
+export function trim(text: string): string {
+  let end = text.length;
+  while (end > 0 && SPACE_CHARACTER.test(text[end - 1] as string)) end--;
+  return text.slice(0, end).replace(LEADING_SPACE, '');
+}
+
+type Normaliser = (value: unknown) => unknown;
+
+function normaliserOf(schema: TSchema & { type?: string; format?: string }): Normaliser {
+  if (schema.type === 'boolean') return toFlag;
+  if (schema.type === 'integer') return toInteger;
+  if (schema.format === 'date') return toDay;
+  return schema.format === 'password' ? toText : (value) => trimmed(toText(value));
+}
+
+function toText(value: unknown): unknown {
+  return value instanceof JsonNumber ? value.text : value;
+}
+
+function trimmed(value: unknown): unknown {
+  return typeof value === 'string' ? trim(value) : value;
+}
+
+function toFlag(value: unknown): unknown {
+  const plain = value instanceof JsonNumber ? value.value : value;
+  return TRUE.has(plain) ? true : FALSE.has(plain) ? false : value;
+}
+
+function toInteger(value: unknown): unknown {
+  return typeof value === 'string' && /^[+-]?\d{1,15}$/.test(trim(value)) ? Number(value) : value;
+}
+
+function toDay(value: unknown): unknown {
+  const [, year, month, day] = (typeof value === 'string' && /^(\d{4})-(\d{1,2})-(\d{1,2})$/.exec(value)) || [];
+  return year ? `${year}-${month?.padStart(2, '0')}-${day?.padStart(2, '0')}` : value;
+}
+
+/**
+ * Compiles an object schema into a function that takes what a client sent and gives what the schema
+ * may judge: only the known fields, each in its field's own form where it can be brought into it.
+ */
+export function compileNormaliser(schema: TObject): (input: object) => object {
+  const fields = Object.entries(schema.properties).map(([name, field]) => ({
+    name,
+    normalise: normaliserOf(field),
+    isFlag: (field as { type?: string }).type === 'boolean',
+  }));
+  const partial = !schema.required?.length;
+  return (input) => {
+    const output: Record<string, unknown> = {};
+    const form = input instanceof FormFields;
+    for (const { name, normalise, isFlag } of fields) {
+      if (Object.hasOwn(input, name)) {
+        const value = (input as Record<string, unknown>)[name];
+        if (!(form && isFlag && value === '')) output[name] = normalise(value);
+      } else if (form && isFlag && !partial) {
+        output[name] = false;
+      }
+    }
+    return output;
+  };
+}
+
+/** Whether a text is YYYY-MM-DD and on the calendar, from year 1 to 9999. */
+export function isDay(text: string): boolean {
+  if (!/^\d{4}-\d\d-\d\d$/.test(text) || text.startsWith('0000')) return false;
+  const date = new Date(`${text}T00:00:00Z`);
+  return !Number.isNaN(date.getTime()) && date.toISOString().startsWith(text);
+}
+
+type Fault = ErrorObject & { parentSchema?: { type?: string; format?: string } };
+
+/** The messages for the client, by field; Ajv's `verbose` and `allErrors` must be on. */
+export function fieldErrors(faults: ErrorObject[]): Record<string, string[]> {
+  const messages: Record<string, string[]> = {};
+  for (const fault of faults as Fault[]) {
+    const field = fault.keyword === 'required' ? fault.params.missingProperty : fault.instancePath.slice(1);
+    messages[field] = [...(messages[field] ?? []), ...messagesFor(fault)];
+  }
+  return messages;
+}
+
+function messagesFor({ keyword, data, params, parentSchema }: Fault): string[] {
+  if (keyword === 'required') return ['This field is required.'];
+  if (data === null) return ['This field may not be null.'];
+  if (parentSchema?.format === 'date') {
+    return ['Date has wrong format. Use one of these formats instead: YYYY-MM-DD.'];
+  }
+  switch (keyword) {
+    case 'type':
+      return [TYPE_MESSAGES[params.type] ?? 'Invalid value.'];
+    case 'minLength':
+      return ['This field may not be blank.'];
+    case 'maxLength':
+      return [`Ensure this field has no more than ${params.limit} characters.`];
+    case 'minimum':
+      return [`Ensure this value is greater than or equal to ${params.limit}.`];
+    case 'maximum':
+      return [`Ensure this value is less than or equal to ${params.limit}.`];
+    default:
+      return forbiddenCharacters(String(data));
+  }
+}
+
+const TYPE_MESSAGES: Record<string, string> = {
+  string: 'Not a valid string.',
+  boolean: 'Must be a valid boolean.',
+  integer: 'A valid integer is required.',
+};
+
+function forbiddenCharacters(text: string): string[] {
+  const surrogate = /\p{Surrogate}/u.exec(text)?.[0];
+  return [
+    ...(text.includes('\0') ? ['Null characters are not allowed.'] : []),
+    ...(surrogate
+      ? [`Surrogate characters are not allowed: U+${surrogate.charCodeAt(0).toString(16).toUpperCase()}.`]
+      : []),
+  ];
+}
+
+/** Whether a value holds fields at all. */
+export function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof JsonNumber);
+}
+
+/** What the client is told whose body is no object. */
+export function notAnObject(value: unknown): Record<string, string[]> {
+  const message =
+    value === null ? 'No data provided' : `Invalid data. Expected a dictionary, but got ${pythonType(value)}.`;
+  return { non_field_errors: [message] };
+}
+
+function pythonType(value: unknown): string {
+  if (Array.isArray(value)) return 'list';
+  if (typeof value === 'boolean') return 'bool';
+  return value instanceof JsonNumber ? value.type : 'str';
+}

@@ -1,0 +1,48 @@
+import { extname } from 'node:path';
+import { Worker } from 'node:worker_threads';
+
+const MIN_LENGTH = 8;
+const MIN_SCORE = 3;
+
+/** Who the password is for; it must not be made of this. */
+export interface Person {
+  username: string;
+  email: string;
+}
+
+/** Why a new password is not taken, in sentences; none where it is. */
+export async function findPasswordFaults(password: string, person: Person): Promise<string[]> {
+  const faults: string[] = [];
+  if ([...password].length < MIN_LENGTH) {
+    faults.push(`This password is too short. It must contain at least ${MIN_LENGTH} characters.`);
+  }
+  if (/^\p{Nd}+$/u.test(password)) faults.push('This password is entirely numeric.');
+  if (resembles(password, person.username)) faults.push('The password is too similar to the username.');
+  if (resembles(password, person.email)) faults.push('The password is too similar to the email address.');
+  if (faults.length === 0 && (await scoreInWorker(password, person)) < MIN_SCORE) {
+    faults.push('This password is too easy to guess.');
+  }
+  return faults;
+}
+
+/** Whether one of the two, or one of the parts of `own`, is most of the other. */
+function resembles(password: string, own: string): boolean {
+  const secret = fold(password);
+  return [own, ...own.split(/[^\p{L}\p{N}]+/u)]
+    .map(fold)
+    .filter((part) => part.length >= 3)
+    .some((part) => part.includes(secret) || (secret.includes(part) && part.length * 2 >= secret.length));
+}
+
+function fold(text: string): string {
+  return text.normalize('NFKC').toLowerCase();
+}
+
+/** The worker and its dictionaries are loaded on use, and gone after it. */
+function scoreInWorker(password: string, { username, email }: Person): Promise<number> {
+  const file = new URL(`./password-strength${extname(import.meta.url)}`, import.meta.url);
+  const worker = new Worker(file, { workerData: { password, inputs: [username, ...email.split('@'), 'todo'] } });
+  return new Promise((resolve, reject) => {
+    worker.once('message', resolve).once('error', reject);
+  });
+}

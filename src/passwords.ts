@@ -1,0 +1,33 @@
+import { availableParallelism } from 'node:os';
+import { hash, parseOptions, verify } from '@node-rs/argon2';
+import pLimit from 'p-limit';
+
+// argon2id with OWASP's parameters; the library's default algorithm is argon2id.
+const PARAMETERS = { memoryCost: 19 * 1024, timeCost: 2, parallelism: 1 };
+
+// Each hash takes 19 MiB and a thread of libuv's pool of four, which file and name look-ups need too.
+const limit = pLimit(Math.min(availableParallelism(), 3));
+
+// Stands in for the hash of a user who does not exist, so that both cost the same.
+const placeholder = hash(crypto.randomUUID(), PARAMETERS);
+
+/** The argon2id hash of a password in PHC form, computed off the event loop, a few at a time. */
+export function hashPassword(password: string): Promise<string> {
+  return limit(() => hash(password, PARAMETERS));
+}
+
+/** Whether the password has this hash. With no hash the answer is no, at the same cost. */
+export function verifyPassword(passwordHash: string | undefined, password: string): Promise<boolean> {
+  return limit(async () => {
+    const isRight = await verify(passwordHash ?? (await placeholder), password).catch(() => false);
+    return isRight && passwordHash !== undefined;
+  });
+}
+
+/** Whether a hash was made with other parameters than today's. */
+export function needsRehash(passwordHash: string): boolean {
+  const { memoryCost, timeCost, parallelism } = parseOptions(passwordHash);
+  return (
+    memoryCost !== PARAMETERS.memoryCost || timeCost !== PARAMETERS.timeCost || parallelism !== PARAMETERS.parallelism
+  );
+}

@@ -1,0 +1,41 @@
+import { randomBytes } from 'node:crypto';
+import { linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { type Config, ConfigError } from './config.ts';
+import { databasePath } from './database/index.ts';
+import { makeDirectoryOf } from './files.ts';
+
+/** The configured secret, or the one that is kept beside the database. */
+export function secretKeyOf(config: Config): string {
+  return config.SECRET_KEY ?? readOrCreateSecret(join(dirname(databasePath(config.DATABASE_URL)), 'secret.key'));
+}
+
+/**
+ * The secret in a file, made at random on first use and readable by its owner alone (mode 0600).
+ * Of two processes that make it at once, both get the one that was there first.
+ * @throws {ConfigError} where the file holds less than 32 bytes
+ */
+export function readOrCreateSecret(path: string): string {
+  try {
+    return readSecret(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
+  makeDirectoryOf(path);
+  const draft = `${path}.${process.pid}.${randomBytes(4).toString('hex')}`;
+  writeFileSync(draft, `${randomBytes(48).toString('base64url')}\n`, { mode: 0o600, flag: 'wx', flush: true });
+  try {
+    linkSync(draft, path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  } finally {
+    rmSync(draft);
+  }
+  return readSecret(path);
+}
+
+function readSecret(path: string): string {
+  const secret = readFileSync(path, 'utf8').trim();
+  if (Buffer.byteLength(secret) < 32) throw new ConfigError(`SECRET_KEY in ${path} must have 32 bytes or more`);
+  return secret;
+}

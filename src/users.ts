@@ -1,0 +1,102 @@
+import { isUniqueViolation, type Prisma } from './database/index.ts';
+import { CommandError } from './errors.ts';
+import { trim } from './fields.ts';
+import { hashPassword, needsRehash, verifyPassword } from './passwords.ts';
+
+/** A user whose password was just proven. As a condition it holds until the password changes or the user is made inactive. */
+export interface Login {
+  id: number;
+  password: string;
+  isActive: true;
+}
+
+/** Names are compared in this form, with case. */
+export function normaliseUsername(username: string): string {
+  return trim(username).normalize('NFKC');
+}
+
+/**
+ * The login of an active user with this password; undefined for a wrong password, an unknown and an
+ * inactive user, in the same time. Renews a hash of outdated parameters and notes the time.
+ */
+export async function authenticateUser(prisma: Prisma, username: string, password: string): Promise<Login | undefined> {
+  const user = await prisma.user.findUnique({ where: { username: normaliseUsername(username) } });
+  const isRight = await verifyPassword(user?.password, password);
+  if (!user || !isRight || !user.isActive) return undefined;
+  const renewed = needsRehash(user.password) ? await hashPassword(password) : user.password;
+  const { count } = await prisma.user.updateMany({
+    where: { id: user.id, password: user.password, isActive: true },
+    data: { lastLogin: new Date(), password: renewed },
+  });
+  return count === 1 ? { id: user.id, password: renewed, isActive: true } : undefined;
+}
+
+const USERNAME = /^[\p{L}\p{N}_.@+-]+$/u;
+const EMAIL = /^[^\s@]+@[^\s@]+\.[^\s@.]+$/;
+
+/**
+ * The username as it is stored.
+ * @throws {CommandError} in Django's words
+ */
+export function checkUsername(given: string): string {
+  const username = normaliseUsername(given);
+  const length = [...username].length;
+  if (length === 0) throw new CommandError('This field cannot be blank.');
+  if (length > 150) throw new CommandError(`Ensure this value has at most 150 characters (it has ${length}).`);
+  if (!USERNAME.test(username)) {
+    throw new CommandError(
+      'Enter a valid username. This value may contain only letters, numbers, and @/./+/-/_ characters.',
+    );
+  }
+  return username;
+}
+
+/**
+ * The e-mail address as it is stored, its domain in lower case; may be blank.
+ * @throws {CommandError} in Django's words
+ */
+export function checkEmail(given: string): string {
+  const email = trim(given);
+  if (email !== '' && (!EMAIL.test(email) || email.length > 254))
+    throw new CommandError('Enter a valid email address.');
+  const at = email.lastIndexOf('@');
+  return email.slice(0, at + 1) + email.slice(at + 1).toLowerCase();
+}
+
+/**
+ * Makes a user of checked values.
+ * @throws {CommandError} where the username is taken
+ */
+export async function createUser(
+  prisma: Prisma,
+  { password, ...user }: { username: string; email: string; password: string; isSuperuser: boolean },
+): Promise<{ id: number }> {
+  const data = { ...user, password: await hashPassword(password) };
+  try {
+    return await prisma.user.create({ data, select: { id: true } });
+  } catch (error) {
+    if (isUniqueViolation(error)) throw new CommandError('A user with that username already exists.');
+    throw error;
+  }
+}
+
+/** Sets the password and ends every token and session of the user. */
+export async function changePassword(prisma: Prisma, userId: number, password: string): Promise<void> {
+  const data = {
+    password: await hashPassword(password),
+    apiTokens: { deleteMany: {} },
+    sessions: { deleteMany: {} },
+  };
+  await prisma.user.update({ where: { id: userId }, data });
+}
+
+/**
+ * Deletes a user with their todos, tokens and sessions. False where the user is the last active
+ * superuser, who must stay.
+ */
+export async function deleteUser(prisma: Prisma, userId: number): Promise<boolean> {
+  const count = await prisma.$executeRaw`
+    DELETE FROM users WHERE id = ${userId} AND NOT (is_active AND is_superuser AND NOT EXISTS
+      (SELECT 1 FROM users AS other WHERE other.is_active AND other.is_superuser AND other.id <> users.id))`;
+  return count === 1;
+}

@@ -1,0 +1,118 @@
+import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import type { FastifyInstance } from 'fastify';
+import { buildApp } from '../src/app.ts';
+import { loadConfig } from '../src/config.ts';
+import { openDatabase } from '../src/database/index.ts';
+import { createUser } from '../src/users.ts';
+
+export const SECRET_KEY = 'a secret of more than thirty-two bytes, for tests';
+export const PASSWORD = 'wintry-marble-otter-51';
+
+/** A directory that is gone after the test. */
+export function temporaryDirectory(t: { after(fn: () => void): void }): string {
+  const directory = mkdtempSync(join(tmpdir(), 'todo-api-test-'));
+  t.after(() => rmSync(directory, { recursive: true, force: true, maxRetries: 5 }));
+  return directory;
+}
+
+let template: Promise<string> | undefined;
+
+async function migratedDatabase(): Promise<string> {
+  const directory = mkdtempSync(join(tmpdir(), 'todo-api-template-'));
+  process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
+  const path = join(directory, 'todo.db');
+  await openDatabase(`file:${path}`).close();
+  return path;
+}
+
+export interface TestApp {
+  app: FastifyInstance;
+  origin: string;
+  send: Send;
+}
+
+/** The real app, listening, on a copy of a once-migrated database; closed after the test. */
+export async function build(t: Pick<TestContext, 'after'>, settings: Record<string, string> = {}): Promise<TestApp> {
+  const path = join(temporaryDirectory(t), 'todo.db');
+  template ??= migratedDatabase();
+  copyFileSync(await template, path);
+  const app = await buildApp(
+    loadConfig({ DATABASE_URL: `file:${path}`, SECRET_KEY, LOG_LEVEL: 'silent', ...settings }, tmpdir()),
+  );
+  t.after(() => app.close());
+  await app.listen({ host: '127.0.0.1', port: 0 });
+  const { port } = app.server.address() as AddressInfo;
+  const origin = `http://127.0.0.1:${port}`;
+  return { app, origin, send: (method, path, options) => send(origin, method, path, options) };
+}
+
+export interface Answer {
+  status: number;
+  headers: IncomingHttpHeaders;
+  text: string;
+  // biome-ignore lint/suspicious/noExplicitAny: the tests know what they asked for
+  body: any;
+}
+export interface SendOptions {
+  headers?: Record<string, string | string[]>;
+  /** sent as it is */
+  body?: string | Buffer;
+  /** sent as JSON */
+  json?: unknown;
+  authorization?: string;
+}
+export type Send = (method: string, path: string, options?: SendOptions) => Promise<Answer>;
+
+/** One request over real HTTP, with no header that the caller did not give but Host and the body's length. */
+export function send(origin: string, method: string, path: string, options: SendOptions = {}): Promise<Answer> {
+  const body = options.json === undefined ? options.body : JSON.stringify(options.json);
+  const headers = {
+    ...(options.json === undefined ? {} : { 'content-type': 'application/json' }),
+    ...(options.authorization === undefined ? {} : { authorization: options.authorization }),
+    ...(body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) }),
+    ...options.headers,
+  };
+  return new Promise((resolve, reject) => {
+    const outgoing = httpRequest(origin, { method, path, headers, agent: false }, (incoming) => {
+      const chunks: Buffer[] = [];
+      incoming.on('data', (chunk) => chunks.push(chunk));
+      incoming.on('error', reject);
+      incoming.on('end', () => {
+        const text = Buffer.concat(chunks).toString();
+        const isJson = incoming.headers['content-type']?.startsWith('application/json') && text !== '';
+        resolve({
+          status: incoming.statusCode as number,
+          headers: incoming.headers,
+          text,
+          body: isJson ? JSON.parse(text) : undefined,
+        });
+      });
+    });
+    outgoing.on('error', reject);
+    outgoing.end(body);
+  });
+}
+
+/** Makes a user as the console does. */
+export function addUser({ app }: TestApp, username: string, { isSuperuser = false } = {}): Promise<{ id: number }> {
+  return createUser(app.prisma, { username, email: '', password: PASSWORD, isSuperuser });
+}
+
+export interface Credentials {
+  token: string;
+  access: string;
+  refresh: string;
+}
+
+/** Logs in by both schemes. */
+export async function logIn({ send }: TestApp, username: string): Promise<Credentials> {
+  const json = { username, password: PASSWORD };
+  const token = await send('POST', '/api/token', { json });
+  const pair = await send('POST', '/api/jwt/token/', { json });
+  return { ...token.body, ...pair.body };
+}
