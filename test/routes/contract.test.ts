@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { packagePath } from '../../src/package.ts';
 import { type Answer, addUser, build, logIn, PASSWORD } from '../helper.ts';
 
 interface Exchange {
@@ -13,8 +14,7 @@ interface Case {
   exchanges: Exchange[];
 }
 
-const file = new URL('../contract/cases.json', import.meta.url);
-const { cases }: { cases: Case[] } = JSON.parse(readFileSync(file, 'utf8'));
+const { cases }: { cases: Case[] } = JSON.parse(readFileSync(packagePath('test/contract/cases.json'), 'utf8'));
 
 test('the exchanges recorded from the Django service', async (t) => {
   const service = await build(t);
