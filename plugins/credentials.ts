@@ -9,9 +9,8 @@ declare module 'fastify' {
     user: Viewer;
     /** The challenges (RFC 9110, 11.6.1) of the schemes that did not accept the request. */
     challenges: string[] | null;
-    /** The error of the scheme whose keyword the request used. */
-    refusal: Error | null;
-    refuse: typeof refuse;
+    /** Why the scheme that the request used did not accept it. */
+    refusal: unknown;
   }
 }
 
@@ -21,17 +20,28 @@ export default fp(
     fastify.decorateRequest('user', null as unknown as Viewer);
     fastify.decorateRequest('challenges', null);
     fastify.decorateRequest('refusal', null);
-    fastify.decorateRequest('refuse', refuse);
   },
   { name: 'credentials' },
 );
 
 /**
- * Throws for a scheme: its own error, or without one, where the request used another keyword, the
- * error of that other scheme. So in any order of schemes the one that was addressed speaks.
+ * An authentication scheme, as a hook that sets `request.user` or throws. `findUser` is given the words
+ * of the Authorization header, and has three outcomes: a user; undefined, where the header is not of
+ * this scheme; an error, where it is and does not hold. Of several schemes on a route, in any order,
+ * the one whose keyword was used has the word.
  */
-function refuse(this: FastifyRequest, challenge: string, error?: Error): never {
-  this.challenges = [...(this.challenges ?? []), challenge];
-  this.refusal ??= error ?? null;
-  throw this.refusal ?? new NotAuthenticated();
+export function defineScheme(challenge: string, findUser: (words: string[]) => Promise<Viewer | undefined>) {
+  return async (request: FastifyRequest): Promise<void> => {
+    try {
+      const user = await findUser(request.headers.authorization?.split(/\s+/) ?? []);
+      if (user) {
+        request.user = user;
+        return;
+      }
+    } catch (error) {
+      request.refusal = error;
+    }
+    request.challenges = [...(request.challenges ?? []), challenge];
+    throw request.refusal ?? new NotAuthenticated();
+  };
 }

@@ -1,19 +1,17 @@
 import fastifyJwt from '@fastify/jwt';
-import type { FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 import { AccessTokenRefused, BadBearerHeader, JwtInvalid, JwtWrongType, UserInactive } from '../src/errors.ts';
 import { type JwtCodec, readClaims } from '../src/sessions.ts';
+import { defineScheme } from './credentials.ts';
 
 declare module 'fastify' {
   interface FastifyInstance {
     /** Signs and verifies this service's JWTs. */
     jwtCodec: JwtCodec;
-    /** Accepts `Authorization: Bearer <access JWT>`; sets `request.user`, or refuses. */
+    /** Accepts `Authorization: Bearer <access JWT>`; sets `request.user`, or throws. */
     verifyJwt(request: FastifyRequest): Promise<void>;
   }
 }
-
-const CHALLENGE = 'Bearer realm="api"';
 
 /** The scheme of JWT access tokens (RFC 6750, RFC 7519), as SimpleJWT's JWTAuthentication. */
 export default fp(
@@ -28,28 +26,31 @@ export default fp(
       sign: (claims) => fastify.jwt.sign(claims),
       verify: (token) => fastify.jwt.verify(token),
     });
-    fastify.decorate('verifyJwt', verifyJwt);
 
-    async function verifyJwt(request: FastifyRequest) {
-      const [keyword, token, ...rest] = request.headers.authorization?.split(/\s+/) ?? [];
-      if (keyword !== 'Bearer') return request.refuse(CHALLENGE);
-      if (!token || rest.length > 0) return request.refuse(CHALLENGE, new BadBearerHeader());
-      const claims = readAccessClaims(request, token);
-      const user = await fastify.prisma.session.findUser(claims.sid, claims.user_id);
-      if (!user) return request.refuse(CHALLENGE, new AccessTokenRefused(new JwtInvalid().message));
-      if (!user.isActive) return request.refuse(CHALLENGE, new UserInactive());
-      request.user = user;
-    }
+    const { session } = fastify.prisma;
 
-    function readAccessClaims(request: FastifyRequest, token: string) {
-      try {
-        const claims = readClaims(fastify.jwtCodec, token);
-        if (claims.token_type !== 'access') throw new JwtWrongType();
-        return claims;
-      } catch (error) {
-        return request.refuse(CHALLENGE, new AccessTokenRefused((error as Error).message));
-      }
-    }
+    fastify.decorate(
+      'verifyJwt',
+      defineScheme('Bearer realm="api"', async ([keyword, token, ...rest]) => {
+        if (keyword !== 'Bearer') return undefined;
+        if (!token || rest.length > 0) throw new BadBearerHeader();
+        const claims = readAccessClaims(fastify.jwtCodec, token);
+        const user = await session.findUser(claims.sid, claims.user_id);
+        if (!user) throw new AccessTokenRefused(new JwtInvalid().message);
+        if (!user.isActive) throw new UserInactive();
+        return user;
+      }),
+    );
   },
   { name: 'jwt-auth', dependencies: ['prisma', 'credentials'] },
 );
+
+function readAccessClaims(codec: JwtCodec, token: string) {
+  try {
+    const claims = readClaims(codec, token);
+    if (claims.token_type !== 'access') throw new JwtWrongType();
+    return claims;
+  } catch (error) {
+    throw new AccessTokenRefused((error as Error).message);
+  }
+}

@@ -68,7 +68,7 @@ export const BadBearerHeader = codedError(
 );
 export const UserInactive = codedError('TODO_USER_INACTIVE', 'user_inactive', 'User is inactive');
 
-/** An access token that a request presented and that does not hold, for the reason of a `JwtError`. */
+/** An access token that a request presented and that does not hold, for the reason of another error. */
 export class AccessTokenRefused extends createError(
   'TODO_ACCESS_TOKEN_REFUSED',
   'Given token not valid for any token type',
