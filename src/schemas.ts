@@ -1,58 +1,152 @@
-import { Type } from 'typebox';
+import { type TSchema, Type } from 'typebox';
+import * as faults from './errors.ts';
 
-/** Schemas that several routes answer with. Errors are sent as they are; these describe them. */
+/** What several routes answer. A schema with a title is a component of that name in the OpenAPI document. */
 
 export const Detail = Type.Object(
   { detail: Type.String({ description: 'What is wrong, in a sentence.' }) },
-  { $id: 'Detail', title: 'Detail', examples: [{ detail: 'Not found.' }] },
+  { title: 'Detail', description: 'An error that concerns the request as a whole.' },
 );
 
 export const FieldErrors = Type.Record(Type.String(), Type.Array(Type.String()), {
-  $id: 'FieldErrors',
-  title: 'Field errors',
+  title: 'FieldErrors',
   description: 'Each bad field with its messages; `non_field_errors` holds what concerns no single field.',
-  examples: [{ title: ['This field is required.'] }],
 });
 
 export const Unauthorized = Type.Object(
   {
-    detail: Type.String(),
-    code: Type.Optional(Type.String({ description: 'Present where a JWT or its header is refused.' })),
+    detail: Type.String({ description: 'What is wrong, in a sentence.' }),
+    code: Type.Optional(
+      Type.String({
+        description:
+          'Where a JWT or its header is refused: `token_not_valid`, `user_inactive` or `bad_authorization_header`.',
+      }),
+    ),
     messages: Type.Optional(
-      Type.Array(Type.Object({ token_class: Type.String(), token_type: Type.String(), message: Type.String() })),
+      Type.Array(
+        Type.Object({
+          token_class: Type.String({ description: 'Always `AccessToken`.' }),
+          token_type: Type.String({ description: 'Always `access`.' }),
+          message: Type.String({ description: 'Why the token is refused.' }),
+        }),
+        { description: 'Where an access token is refused: for which reason.' },
+      ),
     ),
   },
-  {
-    $id: 'Unauthorized',
-    title: 'Unauthorized',
-    examples: [{ detail: 'Authentication credentials were not provided.' }],
-  },
+  { title: 'Unauthorized', description: 'Credentials that are missing or refused.' },
 );
 
-const WWW_AUTHENTICATE = {
-  'WWW-Authenticate': { type: 'string', description: 'The schemes that the route accepts.' },
-} as const;
+export const Health = Type.Object(
+  { status: Type.String({ description: 'Always `ok`.', examples: ['ok'] }) },
+  { title: 'Health', description: 'All is well.' },
+);
 
-const DESCRIPTIONS = {
-  400: 'The input is malformed, or fields of it are bad.',
-  401: 'Credentials are missing or refused.',
-  404: 'There is no such thing, or it is not yours.',
-  413: 'The body is larger than 256 KiB.',
-  415: 'The body is of a type that is not read.',
-  503: 'The service cannot answer now; try again later.',
-} as const;
-
-/** The error answers of a route, for its `response` schema. */
-export function errors<Status extends keyof typeof DESCRIPTIONS>(...statuses: Status[]) {
-  const entries = statuses.map((status) => [status, describe(status)]);
-  return Object.fromEntries(entries) as Record<Status, ReturnType<typeof describe>>;
+interface Documentation {
+  headers?: Record<string, { type: string; description: string; examples: string[] }>;
+  examples?: Record<string, { summary?: string; value: unknown }>;
+  /** the name under which the document shares the whole answer */
+  name?: string;
 }
 
-function describe(status: keyof typeof DESCRIPTIONS) {
-  const description = DESCRIPTIONS[status];
-  if (status === 400) return Type.Unsafe({ description, anyOf: [Type.Ref('FieldErrors'), Type.Ref('Detail')] });
-  if (status === 401) return Type.Unsafe({ description, headers: WWW_AUTHENTICATE, ...Type.Ref('Unauthorized') });
-  return Type.Unsafe({ description, ...Type.Ref('Detail') });
+/** A schema as the answer of a route, with what the document says of it. */
+export function answer<Schema extends TSchema>(
+  schema: Schema,
+  description: string,
+  { headers, examples, name }: Documentation = {},
+): Schema {
+  return {
+    ...schema,
+    'x-response-description': description,
+    ...(headers && { headers }),
+    ...(examples && { 'x-examples': examples }),
+    ...(name && { 'x-response-name': name }),
+  };
+}
+
+/** Errors as the examples of an answer: just what a client gets. */
+export function examplesOf(errors: Record<string, faults.WireError>): NonNullable<Documentation['examples']> {
+  const examples = Object.entries(errors).map(([name, error]) => [name, { value: wireBody(error) }]);
+  return Object.fromEntries(examples);
+}
+
+function wireBody({ message, body }: faults.WireError): unknown {
+  return body ?? { detail: message };
+}
+
+type FieldExamples = Record<string, Record<string, string[]>>;
+
+/** The answer to bad fields, for a route that reads no body. */
+export function badFields(examples: FieldExamples) {
+  return answer(FieldErrors, 'Fields are bad.', { examples: fieldExamples(examples) });
+}
+
+/** The answer to a bad body: of its fields, or of the whole. */
+export function badBody(examples: FieldExamples) {
+  return answer(Type.Union([FieldErrors, Detail]), 'The body is malformed, or fields of it are bad.', {
+    examples: {
+      ...fieldExamples(examples),
+      malformed: { value: wireBody(new faults.JsonParseError('Unexpected end of JSON input')) },
+    },
+  });
+}
+
+function fieldExamples(examples: FieldExamples): NonNullable<Documentation['examples']> {
+  return Object.fromEntries(Object.entries(examples).map(([name, value]) => [name, { value }]));
+}
+
+const retryAfter = {
+  'Retry-After': { type: 'string', description: 'After how many seconds to try again.', examples: ['1'] },
+};
+
+/** The header of a 401 (RFC 9110, 11.6.1). */
+export function challenge(value: string): NonNullable<Documentation['headers']> {
+  return {
+    'WWW-Authenticate': { type: 'string', description: 'The schemes that the route accepts.', examples: [value] },
+  };
+}
+
+const ERRORS = {
+  401: answer(Unauthorized, 'Credentials are missing or refused.', {
+    name: 'Unauthorized',
+    headers: challenge('Token, Bearer realm="api"'),
+    examples: examplesOf({
+      missing: new faults.NotAuthenticated(),
+      badToken: new faults.InvalidToken(),
+      inactiveUser: new faults.TokenUserInactive(),
+      badJwt: new faults.AccessTokenRefused(new faults.JwtInvalid().message),
+      badBearerHeader: new faults.BadBearerHeader(),
+    }),
+  }),
+  404: answer(Detail, 'There is no such thing, or it is not yours.', {
+    name: 'NotFound',
+    examples: examplesOf({ notFound: new faults.NotFound() }),
+  }),
+  413: answer(Detail, 'The body is larger than 256 KiB.', {
+    name: 'BodyTooLarge',
+    examples: examplesOf({ tooLarge: new faults.BodyTooLarge() }),
+  }),
+  415: answer(Detail, 'The body is of a type that is not read.', {
+    name: 'UnsupportedMediaType',
+    examples: examplesOf({ plainText: new faults.UnsupportedMediaType('text/plain; charset=utf-8') }),
+  }),
+  431: answer(Detail, "The request's headers are larger than 16 KiB.", {
+    name: 'HeadersTooLarge',
+    examples: examplesOf({ tooLarge: new Error('Request headers are too large.') }),
+  }),
+  500: answer(Detail, 'A fault of the service.', {
+    name: 'ServerError',
+    examples: examplesOf({ fault: new Error('A server error occurred.') }),
+  }),
+  503: answer(Detail, 'The service cannot answer now; try again later.', {
+    name: 'Unavailable',
+    headers: retryAfter,
+    examples: examplesOf({ unavailable: new faults.Unavailable() }),
+  }),
+} as const;
+
+/** The error answers of a route that are the same for all, for its `response` schema. */
+export function errors<Status extends keyof typeof ERRORS>(...statuses: Status[]): Pick<typeof ERRORS, Status> {
+  return Object.fromEntries(statuses.map((status) => [status, ERRORS[status]])) as Pick<typeof ERRORS, Status>;
 }
 
 /** The types of body that are read. */

@@ -20,7 +20,14 @@ const routes: FastifyPluginAsyncTypebox = async (fastify) => {
   await fastify.register(swaggerUi, {
     routePrefix: '/docs',
     staticCSP: CONTENT_SECURITY_POLICY,
-    uiConfig: { displayRequestDuration: true, tryItOutEnabled: true, deepLinking: true },
+    uiConfig: {
+      // Without the bar on top, whose logo needs an inline style and whose field would load other documents.
+      layout: 'BaseLayout',
+      deepLinking: true,
+      defaultModelsExpandDepth: 0,
+      displayRequestDuration: true,
+      tryItOutEnabled: true,
+    },
     theme: { title: 'todo-api' },
   });
 };

@@ -1,13 +1,14 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { Type } from 'typebox';
+import { answer, Health } from '../../src/schemas.ts';
 
 const schema = {
   operationId: 'isAlive',
   summary: 'Ask whether the process is alive',
+  description: 'It touches nothing but the process itself.',
   tags: ['Health'],
   security: [],
   response: {
-    200: Type.Object({ status: Type.String({ examples: ['ok'] }) }, { description: 'It is.' }),
+    200: answer(Health, 'It is.', { examples: { ok: { value: { status: 'ok' } } } }),
   },
 };
 

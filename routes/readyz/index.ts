@@ -1,7 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { Type } from 'typebox';
 import { Unavailable } from '../../src/errors.ts';
-import { errors } from '../../src/schemas.ts';
+import { answer, errors, Health } from '../../src/schemas.ts';
 
 const schema = {
   operationId: 'isReady',
@@ -10,7 +9,7 @@ const schema = {
   tags: ['Health'],
   security: [],
   response: {
-    200: Type.Object({ status: Type.String({ examples: ['ok'] }) }, { description: 'It can.' }),
+    200: answer(Health, 'It can.', { examples: { ok: { value: { status: 'ok' } } } }),
     ...errors(503),
   },
 };

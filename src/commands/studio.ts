@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createRequire } from 'node:module';
-import { pathToFileURL } from 'node:url';
+import { createServer } from 'node:net';
 import { type Command, InvalidArgumentError } from 'commander';
 import { loadConfig } from '../config.ts';
 import { databasePath, openDatabase } from '../database/index.ts';
+import { CommandError } from '../errors.ts';
 import { packagePath } from '../package.ts';
 
 export function studio(program: Command) {
@@ -16,16 +17,22 @@ export function studio(program: Command) {
     .action(async ({ port, browser }: { port: number; browser?: string }) => {
       const url = loadConfig().DATABASE_URL;
       await openDatabase(url).close();
+      await checkPort(port);
       const prisma = createRequire(import.meta.url).resolve('prisma/build/index.js');
       const args = [prisma, 'studio', '--config', packagePath('prisma.config.ts'), '--port', String(port)];
       const child = spawn(process.execPath, browser ? [...args, '--browser', browser] : args, {
         stdio: 'inherit',
-        // Studio knows a SQLite file only by this form of its address.
-        env: { ...process.env, DATABASE_URL: pathToFileURL(databasePath(url)).href },
+        env: {
+          // Prisma's CLI asks its maker for news otherwise.
+          CHECKPOINT_DISABLE: '1',
+          ...process.env,
+          // The one form of address of a SQLite file that Studio knows; it takes the path literally.
+          DATABASE_URL: `file://${databasePath(url)}`,
+        },
       });
-      for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill(signal));
+      for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => child.kill(signal));
       const [code] = await once(child, 'exit');
-      process.exitCode = code ?? 0;
+      process.exitCode = code ?? 1;
     });
 }
 
@@ -33,4 +40,13 @@ function toPort(value: string): number {
   const port = Number(value);
   if (!Number.isInteger(port) || port < 1 || port > 65535) throw new InvalidArgumentError('A port is 1 to 65535.');
   return port;
+}
+
+async function checkPort(port: number): Promise<void> {
+  const server = createServer().listen(port, '127.0.0.1');
+  await once(server, 'listening').catch(() => {
+    throw new CommandError(`Port ${port} is in use. Choose another by --port.`);
+  });
+  server.close();
+  await once(server, 'close');
 }

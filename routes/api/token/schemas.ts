@@ -1,18 +1,39 @@
 import { Type } from 'typebox';
+import { UnableToLogIn } from '../../../src/errors.ts';
 import { Secret, Text } from '../../../src/fields.ts';
-import { BODY_TYPES, errors } from '../../../src/schemas.ts';
+import { answer, BODY_TYPES, badBody, errors } from '../../../src/schemas.ts';
 
-export const Credentials = Type.Object({
-  username: Text({ minLength: 1, description: 'The username; white space around it is cut off.', examples: ['paul'] }),
-  password: Secret({ description: 'The password, taken as it is.', examples: ['correct horse battery staple'] }),
-});
+export const Credentials = Type.Object(
+  {
+    username: Text({
+      minLength: 1,
+      description: 'The username; white space around it is cut off.',
+      examples: ['paul'],
+    }),
+    password: Secret({ description: 'The password, taken as it is.', examples: ['wintry-marble-otter-51'] }),
+  },
+  {
+    title: 'Credentials',
+    'x-examples': { paul: { value: { username: 'paul', password: 'wintry-marble-otter-51' } } },
+  },
+);
 
-const Token = Type.Object({
-  token: Type.String({
-    description: 'The API token, for `Authorization: Token <token>`.',
-    examples: ['9944b09199c62bcf9418ad846dd0e4bbdfc6ee4b'],
-  }),
-});
+export const missingCredentials = {
+  missing: { username: ['This field is required.'], password: ['This field is required.'] },
+};
+
+const TOKEN = '9944b09199c62bcf9418ad846dd0e4bbdfc6ee4b';
+
+const Token = Type.Object(
+  {
+    token: Type.String({
+      pattern: '^[0-9a-f]{40}$',
+      description: 'The API token, for `Authorization: Token <token>`.',
+      examples: [TOKEN],
+    }),
+  },
+  { title: 'Token' },
+);
 
 export const obtain = {
   operationId: 'obtainToken',
@@ -23,7 +44,8 @@ export const obtain = {
   consumes: BODY_TYPES,
   body: Credentials,
   response: {
-    200: Type.Object({ ...Token.properties }, { description: 'Your token.' }),
-    ...errors(400, 413, 415, 503),
+    200: answer(Token, 'Your token.', { examples: { token: { value: { token: TOKEN } } } }),
+    400: badBody({ ...missingCredentials, refused: new UnableToLogIn().body }),
+    ...errors(413, 415, 503),
   },
 };

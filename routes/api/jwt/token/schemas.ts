@@ -1,17 +1,60 @@
-import { Type } from 'typebox';
+import { type TSchema, Type } from 'typebox';
+import { JwtBlacklisted, JwtInvalid, JwtWrongType, NoActiveAccount, UserInactive } from '../../../../src/errors.ts';
 import { Text } from '../../../../src/fields.ts';
-import { BODY_TYPES, errors } from '../../../../src/schemas.ts';
-import { Credentials } from '../../token/schemas.ts';
+import {
+  answer,
+  BODY_TYPES,
+  badBody,
+  challenge,
+  Detail,
+  errors,
+  examplesOf,
+  Unauthorized,
+} from '../../../../src/schemas.ts';
+import { Credentials, missingCredentials } from '../../token/schemas.ts';
 
-const JWT = 'eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJ0b2tlbl90eXBlIjoi….xkgFZ2nAM7nOPAu4';
+const ACCESS =
+  'eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJ0b2tlbl90eXBlIjoiYWNjZXNzIn0.hHsFNNNlZ8kQm3VnT0aXu1l2bSxv9aKcYyqX0s6Wf5M';
+const REFRESH =
+  'eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJ0b2tlbl90eXBlIjoicmVmcmVzaCJ9.Q2f7Zk0m9sW4dXyVb1uE6tRj3hNcGpLaO8iKxT5wYzA';
 
-const accessToken = Type.String({
-  description: 'For `Authorization: Bearer <access>`; lives 5 minutes.',
-  examples: [JWT],
+const access = Type.String({
+  description: 'For `Authorization: Bearer <access>`; lives 5 minutes unless set otherwise.',
+  examples: [ACCESS],
 });
-const refreshToken = Type.String({ description: 'Gives new access tokens; lives a day.', examples: [JWT] });
-const Refresh = Type.Object({ refresh: Text({ minLength: 1, description: 'A refresh token.', examples: [JWT] }) });
-const Nothing = (description: string) => Type.Object({}, { description, examples: [{}] });
+const refreshToken = Type.String({
+  description: 'Gives new access tokens; lives a day unless set otherwise.',
+  examples: [REFRESH],
+});
+
+const JwtPair = Type.Object({ refresh: refreshToken, access }, { title: 'JwtPair' });
+const AccessJwt = Type.Object({ access }, { title: 'AccessJwt' });
+const RefreshJwt = Type.Object(
+  { refresh: Text({ minLength: 1, description: 'A refresh token.', examples: [REFRESH] }) },
+  { title: 'RefreshJwt', 'x-examples': { refresh: { value: { refresh: REFRESH } } } },
+);
+const AnyJwt = Type.Object(
+  { token: Text({ minLength: 1, description: 'A JWT of either type.', examples: [ACCESS] }) },
+  {
+    title: 'AnyJwt',
+    'x-examples': { access: { value: { token: ACCESS } }, refresh: { value: { token: REFRESH } } },
+  },
+);
+const Nothing = Type.Object({}, { title: 'Nothing', description: 'An object without fields.' });
+
+const nothing = (description: string) => answer(Nothing, description, { examples: { nothing: { value: {} } } });
+
+/** A 401 of these routes, which do not look at the credentials of a request but at its body. */
+const refused = (schema: TSchema, description: string, faults: Parameters<typeof examplesOf>[0]) =>
+  answer(schema, description, { headers: challenge('Bearer realm="api"'), examples: examplesOf(faults) });
+
+const refusedToken = refused(Unauthorized, 'The token is refused.', {
+  invalid: new JwtInvalid(),
+  wrongType: new JwtWrongType(),
+  loggedOut: new JwtBlacklisted(),
+  inactiveUser: new UserInactive(),
+});
+const missing = (field: string) => badBody({ missing: { [field]: ['This field is required.'] } });
 
 const common = { tags: ['JWT'], security: [], consumes: BODY_TYPES };
 
@@ -22,8 +65,10 @@ export const obtain = {
   description: 'Begins a session; both tokens belong to it.',
   body: Credentials,
   response: {
-    200: Type.Object({ refresh: refreshToken, access: accessToken }, { description: 'The pair.' }),
-    ...errors(400, 401, 413, 415, 503),
+    200: answer(JwtPair, 'The pair.', { examples: { pair: { value: { refresh: REFRESH, access: ACCESS } } } }),
+    400: badBody(missingCredentials),
+    401: refused(Detail, 'The credentials are refused.', { refused: new NoActiveAccount() }),
+    ...errors(413, 415, 503),
   },
 };
 
@@ -31,10 +76,13 @@ export const refresh = {
   ...common,
   operationId: 'refreshJwt',
   summary: 'Get a new access token',
-  body: Refresh,
+  description: 'A refresh token may be used again and again while it lives.',
+  body: RefreshJwt,
   response: {
-    200: Type.Object({ access: accessToken }, { description: 'A new access token.' }),
-    ...errors(400, 401, 413, 415, 503),
+    200: answer(AccessJwt, 'A new access token.', { examples: { access: { value: { access: ACCESS } } } }),
+    400: missing('refresh'),
+    401: refusedToken,
+    ...errors(413, 415, 503),
   },
 };
 
@@ -42,8 +90,9 @@ export const verify = {
   ...common,
   operationId: 'verifyJwt',
   summary: 'Ask whether a JWT is good',
-  body: Type.Object({ token: Text({ minLength: 1, description: 'A JWT of either type.', examples: [JWT] }) }),
-  response: { 200: Nothing('It is good.'), ...errors(400, 401, 413, 415, 503) },
+  description: 'Of either type: rightly signed, not expired, and of a session that is not over.',
+  body: AnyJwt,
+  response: { 200: nothing('It is good.'), 400: missing('token'), 401: refusedToken, ...errors(413, 415, 503) },
 };
 
 export const blacklist = {
@@ -51,6 +100,11 @@ export const blacklist = {
   operationId: 'blacklistJwt',
   summary: 'Log out',
   description: 'Ends the session of a refresh token; its access tokens end at once, too.',
-  body: Refresh,
-  response: { 200: Nothing('The session is over.'), ...errors(400, 401, 413, 415, 503) },
+  body: RefreshJwt,
+  response: {
+    200: nothing('The session is over.'),
+    400: missing('refresh'),
+    401: refusedToken,
+    ...errors(413, 415, 503),
+  },
 };

@@ -1,0 +1,194 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { join } from 'node:path';
+import { before, type TestContext, test } from 'node:test';
+import { promisify } from 'node:util';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import type { FastifyInstance, RouteOptions } from 'fastify';
+import { isDay } from '../../src/fields.ts';
+import { BODY_TYPES } from '../../src/schemas.ts';
+import { build, temporaryDirectory } from '../helper.ts';
+
+// biome-ignore lint/suspicious/noExplicitAny: the tests know the form of an OpenAPI document
+type Json = any;
+
+let document: Json;
+let operations: { method: string; path: string; name: string; operation: Json }[];
+const routes: RouteOptions[] = [];
+
+before(async (t) => {
+  const watch = (message: unknown) => {
+    const { fastify } = message as { fastify: FastifyInstance };
+    fastify.addHook('onRoute', (route) => void routes.push(route));
+  };
+  subscribe('fastify.initialization', watch);
+  const { send } = await build(t as TestContext);
+  unsubscribe('fastify.initialization', watch);
+  const answer = await send('GET', '/openapi.json');
+  assert.equal(answer.status, 200);
+  document = answer.body;
+  operations = Object.entries<Json>(document.paths).flatMap(([path, item]) =>
+    Object.entries<Json>(item).map(([method, operation]) => ({ method, path, name: `${method} ${path}`, operation })),
+  );
+});
+
+test('the document is of OpenAPI 3.1 and says what it is of', () => {
+  assert.match(document.openapi, /^3\.1\./);
+  for (const field of ['title', 'version', 'summary', 'description', 'license']) assert.ok(document.info[field], field);
+});
+
+test('every route that is not hidden is in the document, and no other', () => {
+  const visible = routes
+    .filter(({ method, schema }) => method !== 'HEAD' && !schema?.hide)
+    .map(({ method, url }) => `${String(method).toLowerCase()} ${pathOf(url)}`);
+  assert.deepEqual(operations.map(({ name }) => name).sort(), visible.sort());
+});
+
+/** `/todo/:id(^\d+$)/` is `/todo/{id}` in the document. */
+function pathOf(url: string): string {
+  return url.replace(/:(\w+)(\([^)]*\))?/g, '{$1}').replace(/(?<=.)\/$/, '');
+}
+
+test('every operation is described', () => {
+  const tags = document.tags.map(({ name }: { name: string }) => name);
+  for (const { method, name, operation } of operations) {
+    for (const field of ['operationId', 'summary', 'description']) assert.ok(operation[field], `${name}: ${field}`);
+    assert.equal(operation.tags.length, 1, name);
+    assert.ok(tags.includes(operation.tags[0]), name);
+    for (const parameter of operation.parameters ?? []) {
+      assert.ok(parameter.description && parameter.schema.type, `${name}: ${parameter.name}`);
+    }
+    const types = Object.keys(operation.requestBody?.content ?? {});
+    assert.deepEqual(types, ['post', 'put', 'patch'].includes(method) ? BODY_TYPES : []);
+  }
+  const ids = operations.map(({ operation }) => operation.operationId);
+  assert.equal(new Set(ids).size, ids.length);
+});
+
+test('every field is described', () => {
+  const schemas = Object.entries<Json>(document.components.schemas);
+  assert.ok(schemas.length > 10);
+  for (const [name, schema] of schemas) {
+    for (const [field, { description }] of Object.entries<Json>(schema.properties ?? {})) {
+      assert.ok(description, `${name}.${field}`);
+    }
+  }
+});
+
+test('every operation has its security and all its errors', () => {
+  for (const { method, path, name, operation } of operations) {
+    const isProtected = path.startsWith('/api/v1/');
+    assert.deepEqual(operation.security, isProtected ? [{ tokenAuth: [] }, { jwtAuth: [] }] : [], name);
+    const takesBody = operation.requestBody !== undefined;
+    const expected = {
+      400: takesBody || operation.parameters?.some((parameter: Json) => parameter.in === 'query'),
+      401: isProtected || path.startsWith('/api/jwt/'),
+      404: path.includes('{id}'),
+      413: method !== 'get',
+      415: method !== 'get',
+      431: true,
+      500: true,
+      503: path !== '/healthz',
+    };
+    const errors = Object.keys(operation.responses).filter((status) => status >= '400');
+    const wanted = Object.entries(expected).filter(([, applies]) => applies);
+    assert.deepEqual(
+      errors,
+      wanted.map(([status]) => status),
+      name,
+    );
+  }
+  for (const scheme of Object.values<Json>(document.components.securitySchemes)) assert.ok(scheme.description);
+});
+
+test('every answer is described, with the headers that it has', () => {
+  for (const { method, path, name, operation } of operations) {
+    for (const [status, reference] of Object.entries<Json>(operation.responses)) {
+      const { description, headers } = resolve(reference);
+      assert.ok(description && description !== 'Default Response', `${name} ${status}`);
+      const expected = {
+        'X-Request-Id': true,
+        'WWW-Authenticate': status === '401',
+        'Retry-After': status === '503',
+        Location: status === '201',
+        Link: method === 'get' && path.endsWith('/todo') && status === '200',
+      };
+      const wanted = Object.entries(expected).filter(([, applies]) => applies);
+      assert.deepEqual(
+        Object.keys(headers),
+        wanted.map(([header]) => header),
+        `${name} ${status}`,
+      );
+      for (const header of Object.values(headers)) assert.ok(resolve(header).description, `${name} ${status}`);
+    }
+  }
+});
+
+test('every reference leads somewhere, and every component is used', () => {
+  const references = new Set<string>();
+  visit(document, (node) => {
+    if (typeof node.$ref !== 'string') return;
+    assert.ok(resolve(node), node.$ref);
+    references.add(node.$ref);
+  });
+  for (const kind of ['schemas', 'responses', 'headers']) {
+    for (const name of Object.keys(document.components[kind])) {
+      assert.ok(references.has(`#/components/${kind}/${name}`), `${kind}/${name}`);
+    }
+  }
+});
+
+test('every body has examples, and every example is valid against its schema', () => {
+  const ajv = new Ajv2020({ strict: false, allErrors: true, formats: { date: isDay, password: true, uuid: UUID } });
+  let checked = 0;
+  const check = (schema: Json, example: unknown, place: string) => {
+    const validate = ajv.compile({ components: document.components, ...schema });
+    assert.ok(validate(example), `${place}: ${JSON.stringify(example)} ${ajv.errorsText(validate.errors)}`);
+    checked++;
+  };
+  for (const { name, operation } of operations) {
+    const bodies = [operation.requestBody, ...Object.values(operation.responses)].filter(Boolean).map(resolve);
+    for (const { content, description } of bodies) {
+      for (const [type, { schema, examples }] of Object.entries<Json>(content ?? {})) {
+        const place = `${name} ${type} ${description}`;
+        assert.ok(examples, place);
+        for (const { value } of Object.values<Json>(examples)) check(schema, value, place);
+      }
+    }
+  }
+  visit(document, ({ schema, example, type, examples }, place) => {
+    if (schema && example !== undefined) check(schema, example, place);
+    if (typeof type === 'string' && Array.isArray(examples)) {
+      for (const one of examples) check({ type, ...resolveAt(place), examples: [] }, one, place);
+    }
+  });
+  assert.ok(checked > 200);
+});
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+test('the console prints the same document', async (t) => {
+  const cli = join(import.meta.dirname, '../../src/cli.js');
+  const { stdout } = await promisify(execFile)(process.execPath, [cli, 'openapi'], { cwd: temporaryDirectory(t) });
+  assert.deepEqual(JSON.parse(stdout), document);
+});
+
+/** What a part of the document is, where it may be a reference. */
+function resolve(part: Json): Json {
+  return part.$ref === undefined ? part : resolve(resolveAt(part.$ref));
+}
+
+function resolveAt(pointer: string): Json {
+  const keys = pointer.split('/').slice(1);
+  return keys.reduce((part, key) => part?.[key.replaceAll('~1', '/').replaceAll('~0', '~')], document);
+}
+
+/** Calls back for every object in the document, with the JSON pointer (RFC 6901) to it. */
+function visit(part: Json, callback: (part: Json, pointer: string) => void, pointer = '#') {
+  if (typeof part !== 'object' || part === null) return;
+  if (!Array.isArray(part)) callback(part, pointer);
+  for (const [key, value] of Object.entries(part)) {
+    if (key !== 'value') visit(value, callback, `${pointer}/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`);
+  }
+}
