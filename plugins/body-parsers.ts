@@ -4,8 +4,16 @@ import fp from 'fastify-plugin';
 import { type ParseOptions, parse as parseLossless } from 'lossless-json';
 import { JsonParseError, MultipartParseError, UnsupportedMediaType } from '../src/errors.ts';
 import { FormFields, JsonNumber } from '../src/fields.ts';
+import { BODY_TYPES } from '../src/schemas.ts';
 
 const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** The Content-Type as it was sent. */
+    contentType: string;
+  }
+}
 
 /**
  * Reads bodies as JSON, URL-encoded and multipart forms; 415 for any other type. An empty body is
@@ -26,11 +34,14 @@ export default fp(
     read('application/x-www-form-urlencoded', parseForm);
     read('multipart/form-data', parseMultipart);
     read('*', refuseType);
-    // Without a body its type says nothing, and need not even be well-formed.
-    fastify.addHook('preParsing', async ({ headers }) => {
-      if (headers['transfer-encoding'] === undefined && (headers['content-length'] ?? '0') === '0') {
-        delete headers['content-type'];
-      }
+    // Fastify refuses a malformed type itself; but where no body is read its type says nothing.
+    fastify.decorateRequest('contentType', '');
+    fastify.addHook('preParsing', async (request) => {
+      const { headers } = request;
+      request.contentType = headers['content-type'] ?? '';
+      const [, type] = READ_TYPES.exec(request.contentType) ?? [];
+      if (type) headers['content-type'] = type;
+      else delete headers['content-type'];
     });
     fastify.addHook('preValidation', async (request) => {
       if (request.body === undefined) request.body = {};
@@ -39,8 +50,10 @@ export default fp(
   { name: 'body-parsers' },
 );
 
-function refuseType(_bytes: Buffer, { headers }: FastifyRequest): never {
-  throw new UnsupportedMediaType(headers['content-type'] ?? '');
+const READ_TYPES = new RegExp(`^(${BODY_TYPES.join('|')})\\s*(?:;|$)`, 'i');
+
+function refuseType(_bytes: Buffer, { contentType }: FastifyRequest): never {
+  throw new UnsupportedMediaType(contentType);
 }
 
 function parseJson(bytes: Buffer): unknown {
@@ -67,21 +80,26 @@ function hasNumber(value: unknown): boolean {
 
 function keepDigits(value: unknown, lossless: unknown): unknown {
   if (typeof value === 'number') return lossless;
+  if (Array.isArray(value)) return value;
   const numbers = Object.entries(lossless as object).filter(([, field]) => field instanceof JsonNumber);
   return Object.fromEntries([...Object.entries(value as object), ...numbers]);
 }
 
 function parseForm(bytes: Buffer): FormFields {
-  return toForm(new URLSearchParams(bytes.toString()));
+  return toForm(new URLSearchParams(`&${bytes}`));
 }
 
 /** Files are fields that hold no text. */
-function parseMultipart(bytes: Buffer, { headers }: FastifyRequest): Promise<FormFields> {
+function parseMultipart(bytes: Buffer, { contentType }: FastifyRequest): Promise<FormFields> {
   return new Promise((resolve, reject) => {
     const fail = (error: Error) => reject(new MultipartParseError(error.message));
     const fields: [string, unknown][] = [];
     try {
-      const form = new Busboy({ headers: headers as BusboyHeaders, limits: { fieldSize: bytes.length } });
+      const form = new Busboy({
+        headers: { 'content-type': contentType } as BusboyHeaders,
+        limits: { fieldSize: bytes.length },
+        isPartAFile: (_name, _type, filename) => Boolean(filename),
+      });
       form.on('field', (name, value) => fields.push([name, value]));
       form.on('file', (name, stream) => {
         fields.push([name, {}]);

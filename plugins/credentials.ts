@@ -33,7 +33,7 @@ export default fp(
 export function defineScheme(challenge: string, findUser: (words: string[]) => Promise<Viewer | undefined>) {
   return async (request: FastifyRequest): Promise<void> => {
     try {
-      const user = await findUser(request.headers.authorization?.split(/\s+/) ?? []);
+      const user = await findUser(request.headers.authorization?.split(/[ \t]+/) ?? []);
       if (user) {
         request.user = user;
         return;

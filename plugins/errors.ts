@@ -1,6 +1,13 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
-import { BodyTooLarge, NotFound, Unavailable, UnsupportedMediaType, type WireError } from '../src/errors.ts';
+import {
+  BodyTooLarge,
+  MissingHost,
+  NotFound,
+  Unavailable,
+  UnsupportedMediaType,
+  type WireError,
+} from '../src/errors.ts';
 
 const BEARER = 'Bearer realm="api"';
 
@@ -8,14 +15,18 @@ const BEARER = 'Bearer realm="api"';
 export default fp(
   async (fastify) => {
     fastify.setErrorHandler<WireError & { code?: string }>((error, request, reply) =>
-      sendError(toWireError(error, request), request, reply),
+      sendError(toWireError(error ?? new Error('nothing'), request), request, reply),
     );
     fastify.setNotFoundHandler(() => {
       throw new NotFound();
     });
     // A path that does not exist is answered before its body is looked at.
-    fastify.addHook('onRequest', async (request) => {
+    fastify.addHook('onRequest', async (request, reply) => {
+      // RFC 9112, 3.2; Node's own answer would have no body.
+      if (request.headers.host === undefined && request.raw.httpVersion === '1.1') throw new MissingHost();
       if (request.is404) throw new NotFound();
+      // The preflight route of CORS stands for every path.
+      if (request.routeOptions.url === '*') return reply.callNotFound();
     });
   },
   { name: 'errors', dependencies: ['request-id', 'security-headers', 'shutdown', 'cors'] },

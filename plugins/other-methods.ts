@@ -37,10 +37,11 @@ export default fp(
           method: missing as HTTPMethods[],
           url: url.slice(instance.prefix.length),
           schema: { hide: true },
-          handler: async (request, reply) => {
+          onRequest: async (request, reply) => {
             reply.header('allow', allow);
             throw new MethodNotAllowed(request.method);
           },
+          handler: async () => {},
         });
         fastify.options(url, { schema: { hide: true } }, async (_request, reply) => {
           reply.header('allow', allow);

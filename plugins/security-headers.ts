@@ -1,10 +1,18 @@
 import fp from 'fastify-plugin';
 import helmet from 'helmet';
 
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** What every answer carries. */
+    securityHeaders: Record<string, string>;
+  }
+}
+
 /** helmet's headers, with a content-security policy for answers that are data and never a page. */
 export default fp(
   async (fastify) => {
     const headers = computeHeaders();
+    fastify.decorate('securityHeaders', headers);
     fastify.addHook('onRequest', (_request, reply, done) => {
       reply.headers(headers);
       done();

@@ -1,6 +1,13 @@
+import { isUtf8 } from 'node:buffer';
 import fp from 'fastify-plugin';
 import { API_TOKEN, digestApiToken } from '../src/api-tokens.ts';
-import { EmptyTokenHeader, InvalidToken, SpacedTokenHeader, TokenUserInactive } from '../src/errors.ts';
+import {
+  EmptyTokenHeader,
+  InvalidToken,
+  SpacedTokenHeader,
+  TokenUserInactive,
+  UndecodableTokenHeader,
+} from '../src/errors.ts';
 import { defineScheme } from './credentials.ts';
 
 declare module 'fastify' {
@@ -21,6 +28,7 @@ export default fp(
         if (keyword?.toLowerCase() !== 'token') return undefined;
         if (!key) throw new EmptyTokenHeader();
         if (rest.length > 0) throw new SpacedTokenHeader();
+        if (!isUtf8(Buffer.from(key, 'latin1'))) throw new UndecodableTokenHeader();
         const user = API_TOKEN.test(key) ? await apiToken.findUser(digestApiToken(key)) : undefined;
         if (!user) throw new InvalidToken();
         if (!user.isActive) throw new TokenUserInactive();

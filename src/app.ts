@@ -25,6 +25,7 @@ export async function buildApp(config: Config): Promise<FastifyInstance> {
     trustProxy: config.TRUST_PROXY.length > 0 ? config.TRUST_PROXY : false,
     bodyLimit: 256 * 1024,
     requestTimeout: 30_000,
+    http: { requireHostHeader: false },
     return503OnClosing: false,
     routerOptions: {
       ignoreTrailingSlash: true,
@@ -32,14 +33,12 @@ export async function buildApp(config: Config): Promise<FastifyInstance> {
       maxParamLength: 16 * 1024,
       querystringParser: (text) => (text === '' ? {} : Object.fromEntries(new URLSearchParams(text))),
     },
-    // A URL that cannot be decoded names nothing.
-    frameworkErrors: (_error: Error, _request: FastifyRequest, reply: FastifyReply) => {
-      reply.code(404).type('application/json; charset=utf-8').header('x-request-id', randomUUID());
-      reply.send(JSON.stringify({ detail: new NotFound().message }));
-    },
+    frameworkErrors: answerUndecodable,
     clientErrorHandler: answerMalformed,
   });
 
+  // As Django does, and not Node's answer without a body.
+  app.server.on('checkExpectation', app.routing);
   app.decorate('config', { ...config, SECRET_KEY: secretKeyOf(config) });
   app.register(autoload, { dir: join(ROOM, 'plugins') });
   app.register(autoload, {
@@ -52,6 +51,13 @@ export async function buildApp(config: Config): Promise<FastifyInstance> {
   return app;
 }
 
+/** A URL that cannot be decoded names nothing; it reaches no hook. */
+function answerUndecodable(_error: Error, request: FastifyRequest, reply: FastifyReply): void {
+  request.log.info({ method: request.method, status: 404 }, 'request');
+  reply.code(404).headers({ ...reply.server.securityHeaders, 'x-request-id': request.id });
+  reply.type('application/json; charset=utf-8').send(JSON.stringify({ detail: new NotFound().message }));
+}
+
 /** Answers what is no HTTP request, and so reaches no hook, on the bare socket. */
 function answerMalformed(this: FastifyInstance, error: Error & { code?: string }, socket: Socket): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
@@ -60,10 +66,11 @@ function answerMalformed(this: FastifyInstance, error: Error & { code?: string }
   }
   const [status, detail] = MALFORMED[error.code ?? ''] ?? ['400 Bad Request', 'Malformed request.'];
   const body = JSON.stringify({ detail });
-  this.log.info({ code: error.code, status: Number.parseInt(status, 10) }, 'malformed request');
+  const reqId = randomUUID();
+  this.log.info({ reqId, code: error.code, status: Number.parseInt(status, 10) }, 'request');
   socket.end(
     `HTTP/1.1 ${status}\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(body)}\r\n` +
-      `X-Request-Id: ${randomUUID()}\r\nConnection: close\r\n\r\n${body}`,
+      `X-Request-Id: ${reqId}\r\nConnection: close\r\n\r\n${body}`,
   );
 }
 

@@ -17,8 +17,8 @@ export function readCursor(cursor: string | undefined): number {
 }
 
 /** The `Link` header (RFC 8288) to the page after `id`: the address of this page with another cursor. */
-export function nextLink(address: string, id: number): string {
-  const next = new URL(address);
+export function nextLink(origin: string, url: string, id: number): string {
+  const next = new URL(url, 'http://localhost');
   next.searchParams.set('cursor', writeCursor(id));
-  return `<${next}>; rel="next"`;
+  return `<${origin}${next.pathname}${next.search}>; rel="next"`;
 }

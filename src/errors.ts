@@ -10,6 +10,7 @@ export interface WireError extends Error {
 
 /** The path, or the thing it names, does not exist; or it is another user's. */
 export const NotFound = createError('TODO_NOT_FOUND', 'Not found.', 404);
+export const MissingHost = createError('TODO_MISSING_HOST', 'Request has no Host header.', 400);
 export const MethodNotAllowed = createError<[string]>('TODO_METHOD_NOT_ALLOWED', 'Method "%s" not allowed.', 405);
 export const UnsupportedMediaType = createError<[string]>(
   'TODO_UNSUPPORTED_MEDIA_TYPE',
@@ -50,6 +51,11 @@ export const EmptyTokenHeader = createError(
 export const SpacedTokenHeader = createError(
   'TODO_SPACED_TOKEN_HEADER',
   'Invalid token header. Token string should not contain spaces.',
+  401,
+);
+export const UndecodableTokenHeader = createError(
+  'TODO_UNDECODABLE_TOKEN_HEADER',
+  'Invalid token header. Token string should not contain invalid characters.',
   401,
 );
 export const InvalidToken = createError('TODO_INVALID_TOKEN', 'Invalid token.', 401);

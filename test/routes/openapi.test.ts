@@ -86,7 +86,7 @@ test('every operation has its security and all its errors', () => {
       401: isProtected || path.startsWith('/api/jwt/'),
       404: path.includes('{id}'),
       413: method !== 'get',
-      415: method !== 'get',
+      415: takesBody,
       431: true,
       500: true,
       503: path !== '/healthz',

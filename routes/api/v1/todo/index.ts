@@ -30,7 +30,7 @@ const routes: FastifyPluginAsyncTypebox = async (fastify) => {
     const todos = await todo.page(request.user, readCursor(cursor), limit + 1);
     if (todos.length > limit) {
       todos.pop();
-      reply.header('link', nextLink(`${request.protocol}://${request.host}${request.url}`, todos.at(-1)?.id as number));
+      reply.header('link', nextLink(originOf(request), request.url, todos.at(-1)?.id as number));
     }
     return todos;
   }
@@ -74,6 +74,13 @@ function idOf(request: TodoRequest): number {
   if (id >= 2 ** 31) throw new NotFound();
   return id;
 }
+
+/** The service's address as the client has it; empty where its Host header is none. */
+function originOf({ protocol, host }: FastifyRequest): string {
+  return HOST.test(host) && URL.canParse(`${protocol}://${host}`) ? `${protocol}://${host}` : '';
+}
+
+const HOST = /^([a-z0-9._-]+|\[[a-f0-9:.]+\])(:\d+)?$/i;
 
 function today(): string {
   return new Date().toISOString().slice(0, 10);

@@ -163,7 +163,7 @@ export const remove = {
   summary: 'Delete a todo',
   description: 'For good.',
   params: Id,
-  response: { 204: Type.Null({ description: 'It is gone.' }), ...errors(401, 404, 413, 415, 503) },
+  response: { 204: Type.Null({ description: 'It is gone.' }), ...errors(401, 404, 413, 503) },
 };
 
 /** The same operation at the path that the Django service has for it. */

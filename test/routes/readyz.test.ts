@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import cors from '../../plugins/cors.ts';
+import errors from '../../plugins/errors.ts';
+import openapi from '../../plugins/openapi.ts';
+import requestId from '../../plugins/request-id.ts';
+import securityHeaders from '../../plugins/security-headers.ts';
+import shutdown from '../../plugins/shutdown.ts';
+import readyz from '../../routes/readyz/index.ts';
+import { build } from '../helper.ts';
+import { serve } from '../plugins/helper-app.ts';
+
+const UNAVAILABLE = { detail: 'Service temporarily unavailable, try again later.' };
+
+test('GET /readyz answers while the service can', async (t) => {
+  const service = await build(t);
+  for (const path of ['/readyz', '/readyz/']) {
+    const answer = await service.send('GET', path, { authorization: 'Token x' });
+    assert.deepEqual([answer.status, answer.body], [200, { status: 'ok' }]);
+  }
+});
+
+test('GET /readyz is 503 while the service drains', async (t) => {
+  const service = await build(t);
+  service.app.isDraining = true;
+  const answer = await service.send('GET', '/readyz');
+  assert.deepEqual([answer.status, answer.body, answer.headers['retry-after']], [503, UNAVAILABLE, '1']);
+});
+
+test('GET /readyz is 503 while the database does not answer, for a reason that only the log knows', async (t) => {
+  let isBroken = true;
+  const $queryRaw = async () => {
+    if (isBroken) throw new Error('disk I/O error');
+    return [];
+  };
+  const service = await serve(t, [requestId, securityHeaders, shutdown, cors, errors, openapi], (app) => {
+    app.decorate('prisma', { $queryRaw } as never);
+    app.register(readyz as never, { prefix: '/readyz' });
+  });
+  const answer = await service.send('GET', '/readyz');
+  assert.deepEqual([answer.status, answer.body, answer.headers['retry-after']], [503, UNAVAILABLE, '1']);
+  assert.ok(service.logs.some(({ level, err }) => level === 50 && err?.message === 'disk I/O error'));
+  isBroken = false;
+  assert.equal((await service.send('GET', '/readyz')).status, 200);
+});
