@@ -1,0 +1,630 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { suite, type TestContext, test } from 'node:test';
+import { digestApiToken } from '../../src/api-tokens.ts';
+import { type Database, openDatabase } from '../../src/database/index.ts';
+import { packagePath, version } from '../../src/package.ts';
+import { PASSWORD, SECRET_KEY, send, temporaryDirectory } from '../helper.ts';
+import { CLI, environment, insertUser, type Outcome, type Run, run, start } from './helper.ts';
+
+const COMMANDS = {
+  serve: '',
+  migrate: '',
+  createsuperuser: '',
+  createuser: '',
+  changepassword: '<username>',
+  activate: '<username>',
+  deactivate: '<username>',
+  deleteuser: '<username>',
+  createtoken: '<username>',
+  flushexpiredtokens: '',
+  studio: '',
+  openapi: '',
+};
+
+// A question that never comes would end a test here.
+const GUARD = { timeout: 60_000 };
+
+const done = (stdout: string): Outcome => ({ code: 0, stdout, stderr: '' });
+const failed = (message: string): Outcome => ({ code: 1, stdout: '', stderr: `todo-api: ${message}\n` });
+
+/** A directory with a database in it, with the users that were asked for. */
+async function setUp(t: TestContext, usernames: string[] = []): Promise<Run & Database> {
+  const directory = temporaryDirectory(t);
+  const database = openDatabase(`file:${directory}/todo.db`);
+  t.after(() => database.close());
+  for (const username of usernames) await insertUser(database, username);
+  return { directory, ...database };
+}
+
+suite('help', { concurrency: 2 }, () => {
+  test('names every command', async (t) => {
+    const { code, stdout } = await run(['--help'], { directory: temporaryDirectory(t) });
+    assert.equal(code, 0);
+    const names = [...stdout.matchAll(/^ {2}([a-z]+) /gm)].map(([, name]) => name);
+    assert.deepEqual(names, [...Object.keys(COMMANDS), 'help']);
+  });
+
+  for (const [name, argument] of Object.entries(COMMANDS)) {
+    test(`of ${name} and its version need no settings and touch nothing`, async (t) => {
+      const options = { directory: temporaryDirectory(t), settings: { PORT: 'wrong' } };
+      const [help, versions] = await Promise.all([run([name, '--help'], options), run([name, '--version'], options)]);
+      assert.equal(help.code, 0);
+      assert.ok(
+        help.stdout.startsWith(`Usage: todo-api ${name} [options]${argument && ` ${argument}`}\n`),
+        help.stdout,
+      );
+      assert.deepEqual(versions, done(`${version}\n`));
+      assert.deepEqual(readdirSync(options.directory), []);
+    });
+  }
+
+  test('comes where nothing, or nothing known, was asked', async (t) => {
+    const directory = temporaryDirectory(t);
+    const wrong: [string[], RegExp][] = [
+      [[], /^Usage: todo-api/],
+      [['runserver'], /^error: unknown command 'runserver'/],
+      [['createtoken'], /^error: missing required argument 'username'/],
+      [['createuser', '--password', 'x'], /^error: unknown option '--password'/],
+      [['studio', '--port', '0'], /^error: .*A port is 1 to 65535\./],
+    ];
+    for (const [args, message] of wrong) {
+      const { code, stdout, stderr } = await run(args, { directory });
+      assert.equal(code, 1, args.join(' '));
+      assert.equal(stdout, '');
+      assert.match(stderr, message);
+      assert.match(stderr, /Usage: todo-api/);
+    }
+  });
+
+  test('is what the package runs', () => {
+    assert.match(
+      readFileSync(packagePath('bin/todo-api.js'), 'utf8'),
+      /^#!\/usr\/bin\/env node\nimport '\.\.\/dist\/src\/cli\.js';\n$/,
+    );
+    assert.ok(statSync(packagePath('bin/todo-api.js')).mode & 0o100);
+  });
+});
+
+suite('what cannot be used is told without a stack', { concurrency: 2 }, () => {
+  test('a setting that is wrong', async (t) => {
+    const directory = temporaryDirectory(t);
+    for (const name of ['serve', 'migrate', 'openapi', 'flushexpiredtokens']) {
+      const outcome = await run([name], { directory, settings: { PORT: 'http', SECRET_KEY: 'hunter2' } });
+      assert.deepEqual(outcome, failed('PORT must be integer'));
+    }
+    writeFileSync(join(directory, '.env'), 'PROT=8000\nSECRET_KEY=hunter2\n');
+    const outcome = await run(['migrate'], { directory, settings: { SECRET_KEY: '' } });
+    assert.equal(outcome.code, 1);
+    assert.match(outcome.stderr, /^todo-api: PROT in \.env is not a setting of this service$/m);
+    assert.doesNotMatch(outcome.stderr, /hunter2/);
+  });
+
+  test('a directory that is missing', async (t) => {
+    const directory = temporaryDirectory(t);
+    const { code, stderr } = await run(['migrate'], { directory, settings: { DATABASE_URL: 'file:no/such/todo.db' } });
+    assert.equal(code, 1);
+    assert.match(stderr, /^todo-api: ENOENT: no such file or directory, mkdir '.*no\/such'\n$/);
+  });
+
+  test('a directory in the place of the file', async (t) => {
+    const directory = temporaryDirectory(t);
+    mkdirSync(join(directory, 'todo.db'));
+    const { code, stderr } = await run(['serve'], { directory });
+    assert.equal(code, 1);
+    assert.match(
+      stderr,
+      /^todo-api: The database cannot be used: unable to open database file \(SQLITE_CANTOPEN\w*\)\n$/,
+    );
+  });
+
+  test('a file that is no database', async (t) => {
+    const directory = temporaryDirectory(t);
+    writeFileSync(join(directory, 'todo.db'), 'Dear diary, '.repeat(1000));
+    const outcome = await run(['createtoken', 'paul'], { directory });
+    assert.deepEqual(outcome, failed('The database cannot be used: file is not a database (SQLITE_NOTADB)'));
+  });
+
+  const isRoot = process.getuid?.() === 0;
+  test('a file that cannot be written', {
+    skip: isRoot && 'the superuser of the system may write any file',
+  }, async (t) => {
+    const { directory, close } = await setUp(t);
+    await close();
+    chmodSync(join(directory, 'todo.db'), 0o400);
+    const { code, stderr } = await run(['createuser', '--username', 'paul', '--password-stdin'], {
+      directory,
+      input: PASSWORD,
+    });
+    assert.equal(code, 1);
+    assert.match(stderr, /^todo-api: The database cannot be used: .*readonly.* \(SQLITE_READONLY\w*\)\n$/);
+  });
+
+  test('a secret beside the database that is too short', async (t) => {
+    const { directory } = await setUp(t, ['paul']);
+    writeFileSync(join(directory, 'secret.key'), 'hunter2');
+    const { code, stderr } = await run(['createtoken', 'paul'], { directory, settings: { SECRET_KEY: '' } });
+    assert.equal(code, 1);
+    assert.match(stderr, /^todo-api: SECRET_KEY in .*secret\.key must have 32 bytes or more\n$/);
+  });
+
+  test('a database of a newer version', async (t) => {
+    const { directory, prisma } = await setUp(t);
+    await prisma.$executeRaw`INSERT INTO _prisma_migrations (id, checksum, migration_name) VALUES ('x', 'x', '99999999999999_x')`;
+    const message = 'The database holds migration 99999999999999_x, which this version of the service does not know.';
+    assert.deepEqual(await run(['migrate'], { directory }), failed(message));
+  });
+});
+
+suite('making users', { concurrency: 2 }, () => {
+  const email = ['--email', 'Paul@Domain.COM'];
+
+  test('createuser takes the password from standard input', async (t) => {
+    const { directory, prisma } = await setUp(t);
+    const args = ['createuser', '--username', ' ｐaul', ...email, '--password-stdin'];
+    assert.deepEqual(await run(args, { directory, input: `${PASSWORD}\n` }), done('User paul created.\n'));
+    const user = await prisma.user.findUniqueOrThrow({ where: { username: 'paul' } });
+    assert.deepEqual([user.email, user.isActive, user.isSuperuser], ['Paul@domain.com', true, false]);
+  });
+
+  test('createsuperuser takes the password from the environment', async (t) => {
+    const { directory, prisma } = await setUp(t);
+    const options = { directory, settings: { TODO_SUPERUSER_PASSWORD: PASSWORD } };
+    assert.deepEqual(await run(['createsuperuser', '--username', 'paul'], options), done('Superuser paul created.\n'));
+    const user = await prisma.user.findUniqueOrThrow({ where: { username: 'paul' } });
+    assert.deepEqual([user.email, user.isActive, user.isSuperuser], ['', true, true]);
+  });
+
+  const refusals: [name: string, args: string[], run: Omit<Run, 'directory'>, message: string][] = [
+    [
+      'a username that is taken',
+      ['createuser', '--username', 'ringo', '--password-stdin'],
+      { input: PASSWORD },
+      'A user with that username already exists.',
+    ],
+    [
+      'a username that is none',
+      ['createuser', '--username', 'two words', '--password-stdin'],
+      { input: PASSWORD },
+      'Enter a valid username. This value may contain only letters, numbers, and @/./+/-/_ characters.',
+    ],
+    [
+      'a blank username',
+      ['createuser', '--username', '', '--password-stdin'],
+      { input: PASSWORD },
+      'This field cannot be blank.',
+    ],
+    [
+      'an e-mail address that is none',
+      ['createsuperuser', '--username', 'paul', '--email', 'paul', '--password-stdin'],
+      { input: PASSWORD },
+      'Enter a valid email address.',
+    ],
+    [
+      'a weak password',
+      ['createuser', '--username', 'paul', '--password-stdin'],
+      { input: 'qwertyuiop\n' },
+      'This password is too easy to guess.',
+    ],
+    [
+      'a password that is short and numeric',
+      ['createsuperuser', '--username', 'paul'],
+      { settings: { TODO_SUPERUSER_PASSWORD: '1234567' } },
+      'This password is too short. It must contain at least 8 characters.\nThis password is entirely numeric.',
+    ],
+    [
+      'no password, without a terminal',
+      ['createsuperuser', '--username', 'paul'],
+      {},
+      'Give the password by --password-stdin; there is no terminal to ask on.',
+    ],
+    [
+      'the password of the environment for a user who is no superuser',
+      ['createuser', '--username', 'paul'],
+      { settings: { TODO_SUPERUSER_PASSWORD: PASSWORD } },
+      'Give the password by --password-stdin; there is no terminal to ask on.',
+    ],
+    [
+      'no username, without a terminal',
+      ['createuser', '--password-stdin'],
+      { input: PASSWORD },
+      'Give --username; there is no terminal to ask on.',
+    ],
+  ];
+  for (const [name, args, options, message] of refusals) {
+    test(`refuses ${name}`, async (t) => {
+      const { directory, prisma } = await setUp(t, ['ringo']);
+      assert.deepEqual(await run(args, { ...options, directory }), failed(message));
+      assert.equal(await prisma.user.count(), 1);
+    });
+  }
+
+  test('keeps a password as it was given, but for the end of the line', async (t) => {
+    const { directory } = await setUp(t);
+    const args = ['createsuperuser', '--username', 'paul', '--password-stdin'];
+    assert.equal((await run(args, { directory, input: ` ${PASSWORD} \r\n` })).code, 0);
+    const service = await serve(t, { directory });
+    const logIn = (password: string) =>
+      send(service.origin, 'POST', '/api/token', { json: { username: 'paul', password } });
+    assert.equal((await logIn(` ${PASSWORD} `)).status, 200);
+    assert.equal((await logIn(PASSWORD)).status, 400);
+  });
+});
+
+suite('the users there are', { concurrency: 2 }, () => {
+  test('have to be there', async (t) => {
+    const { directory } = await setUp(t, ['paul']);
+    for (const name of ['changepassword', 'activate', 'deactivate', 'deleteuser', 'createtoken']) {
+      assert.deepEqual(await run([name, 'Paul'], { directory }), failed('There is no user Paul.'));
+    }
+  });
+
+  test('createtoken prints the same token until it is renewed', async (t) => {
+    const { directory, prisma } = await setUp(t, ['paul']);
+    const [first, second, renewed] = [
+      await run(['createtoken', 'paul'], { directory }),
+      await run(['createtoken', 'ｐaul'], { directory }),
+      await run(['createtoken', '-r', 'paul'], { directory }),
+    ];
+    for (const { code, stdout, stderr } of [first, second, renewed]) {
+      assert.deepEqual([code, stderr], [0, '']);
+      assert.match(stdout, /^Generated token [0-9a-f]{40} for user paul\n$/);
+    }
+    assert.equal(second.stdout, first.stdout);
+    assert.notEqual(renewed.stdout, first.stdout);
+    const digests = [first, renewed].map(({ stdout }) => digestApiToken(stdout.split(' ')[2] as string));
+    assert.equal(await prisma.apiToken.findUser(digests[0] as string), undefined);
+    assert.ok(await prisma.apiToken.findUser(digests[1] as string));
+  });
+
+  test('createtoken makes the secret where there is none', async (t) => {
+    const { directory } = await setUp(t, ['paul']);
+    const settings = { SECRET_KEY: '' };
+    const first = await run(['createtoken', 'paul'], { directory, settings });
+    assert.deepEqual(await run(['createtoken', 'paul'], { directory, settings }), first);
+    assert.equal(statSync(join(directory, 'secret.key')).mode & 0o777, 0o600);
+  });
+
+  test('deactivate and activate', async (t) => {
+    const { directory, prisma } = await setUp(t, ['paul']);
+    const isActive = async () => (await prisma.user.findFirst())?.isActive;
+    assert.deepEqual(await run(['deactivate', 'paul'], { directory }), done('User paul deactivated.\n'));
+    assert.equal(await isActive(), false);
+    assert.deepEqual(await run(['activate', 'paul'], { directory }), done('User paul activated.\n'));
+    assert.equal(await isActive(), true);
+  });
+
+  test('changepassword ends tokens and sessions, but not for a weak password', async (t) => {
+    const { directory, prisma } = await setUp(t, ['paul']);
+    const { id, password } = await prisma.user.findFirstOrThrow();
+    await prisma.session.create({ data: { id: 's', userId: id, refreshJti: 'j', expiresAt: new Date() } });
+    const args = ['changepassword', 'paul', '--password-stdin'];
+    const weak = await run(args, { directory, input: 'paulpaul' });
+    assert.deepEqual(weak, failed('The password is too similar to the username.'));
+    assert.deepEqual([(await prisma.user.findFirst())?.password, await prisma.session.count()], [password, 1]);
+    assert.deepEqual(await run(args, { directory, input: PASSWORD }), done('Password of paul changed.\n'));
+    assert.match(String((await prisma.user.findFirst())?.password), /^\$argon2id\$/);
+    assert.equal(await prisma.session.count(), 0);
+  });
+
+  test('deleteuser deletes all but the last active superuser', async (t) => {
+    const { directory, prisma } = await setUp(t, ['paul', 'ringo']);
+    await insertUser({ prisma }, 'root', { isSuperuser: true });
+    assert.deepEqual(await run(['deleteuser', '--yes', 'paul'], { directory }), done('User paul deleted.\n'));
+    assert.deepEqual(await run(['deleteuser', 'ringo'], { directory }), done('User ringo deleted.\n'));
+    const refused = failed('root is the last active superuser, who cannot be deleted.');
+    assert.deepEqual(await run(['deleteuser', '-y', 'root'], { directory }), refused);
+    assert.deepEqual(await prisma.user.findMany({ select: { username: true } }), [{ username: 'root' }]);
+  });
+
+  test('flushexpiredtokens deletes what has expired', async (t) => {
+    const { directory, prisma } = await setUp(t, ['paul']);
+    const { id: userId } = await prisma.user.findFirstOrThrow();
+    for (const [id, seconds] of Object.entries({ live: 60, expired: -400 })) {
+      const expiresAt = new Date(Date.now() + seconds * 1000);
+      await prisma.session.create({ data: { id, userId, refreshJti: id, expiresAt } });
+    }
+    assert.deepEqual(await run(['flushexpiredtokens'], { directory }), done('Expired sessions deleted: 1\n'));
+    assert.deepEqual(await prisma.session.findMany({ select: { id: true } }), [{ id: 'live' }]);
+  });
+});
+
+test('openapi prints the document, and leaves nothing behind', async (t) => {
+  const [directory, temporary] = [temporaryDirectory(t), temporaryDirectory(t)];
+  for (const settings of [{ SECRET_KEY: '' }, { LOG_LEVEL: 'trace' }]) {
+    const { code, stdout, stderr } = await run(['openapi'], {
+      directory,
+      settings: { ...settings, TMPDIR: temporary },
+    });
+    assert.deepEqual([code, stderr], [0, '']);
+    const document = JSON.parse(stdout);
+    assert.match(document.openapi, /^3\.1\./);
+    assert.ok(document.paths['/api/v1/todo']);
+    assert.deepEqual([...readdirSync(directory), ...readdirSync(temporary)], []);
+  }
+});
+
+suite('serve', { concurrency: 2 }, () => {
+  test('says where it is, and what to do while there is no user', async (t) => {
+    const { directory, prisma } = await setUp(t);
+    const first = await serve(t, { directory });
+    await first.until(new RegExp(HINT));
+    const lines = messages(first.output());
+    assert.ok(lines.includes(`API: ${first.origin}/api/v1/todo/`));
+    assert.ok(lines.includes(`Documentation: ${first.origin}/docs/`));
+    assert.equal(await stop(first, 'SIGTERM'), 0);
+
+    await insertUser({ prisma }, 'paul');
+    const second = await serve(t, { directory });
+    assert.equal((await send(second.origin, 'GET', '/readyz')).status, 200);
+    assert.equal(await stop(second, 'SIGTERM'), 0);
+    assert.ok(!messages(second.output()).includes(HINT));
+  });
+
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    test(`ends with 0 on ${signal}`, async (t) => {
+      const service = await serve(t, { directory: temporaryDirectory(t) });
+      await service.until(new RegExp(HINT));
+      assert.equal((await send(service.origin, 'GET', '/healthz')).status, 200);
+      assert.equal(await stop(service, signal), 0);
+      assert.ok(messages(service.output()).includes(HINT));
+      await assert.rejects(send(service.origin, 'GET', '/healthz'), { code: 'ECONNREFUSED' });
+    });
+  }
+
+  test('ends with 0, and without a word, when it is stopped as soon as it listens', async (t) => {
+    const service = await serve(t, { directory: temporaryDirectory(t) });
+    const code = await stop(service, 'SIGTERM');
+    assert.doesNotMatch(service.output(), /Error/);
+    assert.equal(code, 0);
+  });
+
+  test('answers what is under way when it is stopped', async (t) => {
+    const { directory, prisma } = await setUp(t, ['paul']);
+    const { stdout } = await run(['createtoken', 'paul'], { directory });
+    const service = await serve(t, { directory, settings: { SHUTDOWN_DELAY: '300' } });
+    const authorization = `Token ${stdout.split(' ')[2]}`;
+    const ended = stop(service, 'SIGTERM');
+    const answers = await Promise.all(
+      Array.from({ length: 10 }, () =>
+        send(service.origin, 'POST', '/api/v1/todo/', { authorization, json: { title: 'a' } }),
+      ),
+    );
+    assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([201]));
+    assert.equal(await ended, 0);
+    assert.equal(await prisma.todo.count(), 10);
+  });
+
+  test('tells of a port that is taken', async (t) => {
+    const other = createServer().listen(0, '127.0.0.1');
+    t.after(() => other.close());
+    await once(other, 'listening');
+    const { port } = other.address() as AddressInfo;
+    const options = { directory: temporaryDirectory(t), settings: { PORT: String(port), LOG_LEVEL: 'warn' } };
+    assert.deepEqual(
+      await run(['serve'], options),
+      failed(`listen EADDRINUSE: address already in use 127.0.0.1:${port}`),
+    );
+  });
+
+  test('lets the console work on the same database', async (t) => {
+    const { directory } = await setUp(t);
+    const service = await serve(t, { directory });
+    const args = ['createuser', '--username', 'paul', '--password-stdin'];
+    assert.equal((await run(args, { directory, input: PASSWORD })).code, 0);
+    const token = async (...options: string[]) =>
+      (await run(['createtoken', 'paul', ...options], { directory })).stdout.split(' ')[2];
+    const list = async (key: string | undefined) => {
+      const { status, body } = await send(service.origin, 'GET', '/api/v1/todo/', { authorization: `Token ${key}` });
+      return status === 200 ? 200 : body.detail;
+    };
+
+    const json = { username: 'paul', password: PASSWORD };
+    const { body } = await send(service.origin, 'POST', '/api/token', { json });
+    const first = await token();
+    assert.equal(first, body.token);
+    assert.equal(await list(first), 200);
+    await run(['deactivate', 'paul'], { directory });
+    assert.equal(await list(first), 'User inactive or deleted.');
+    await run(['activate', 'paul'], { directory });
+    assert.equal(await list(first), 200);
+    const second = await token('-r');
+    assert.deepEqual([await list(first), await list(second)], ['Invalid token.', 200]);
+    assert.equal((await run(['deleteuser', 'paul', '-y'], { directory })).code, 0);
+    assert.equal(await list(second), 'Invalid token.');
+  });
+
+  test('writes no secret, password or token to its log', async (t) => {
+    const { directory } = await setUp(t);
+    const input = PASSWORD;
+    await run(['createsuperuser', '--username', 'paul', '--password-stdin'], { directory, input });
+    const service = await serve(t, { directory, settings: { LOG_LEVEL: 'trace' } });
+    const { origin } = service;
+    const post = (path: string, json: unknown, authorization = '') =>
+      send(origin, 'POST', path, { json, authorization });
+    const credentials = { username: 'paul', password: PASSWORD };
+    const { token } = (await post('/api/token', credentials)).body;
+    const { access, refresh } = (await post('/api/jwt/token/', credentials)).body;
+    const secrets = [PASSWORD, SECRET_KEY, token, access, refresh, 'hunter2'];
+
+    await post('/api/token', { ...credentials, password: 'hunter2' });
+    await send(origin, 'POST', '/api/token', {
+      body: '{"password": "hunter2"',
+      headers: { 'content-type': 'application/json' },
+    });
+    await send(origin, 'POST', '/api/token', { body: 'hunter2', headers: { 'content-type': 'text/hunter2' } });
+    for (const authorization of [
+      `Token ${token}`,
+      `Bearer ${access}`,
+      'Token hunter2',
+      'Bearer hunter2',
+      'Basic hunter2',
+    ]) {
+      await send(origin, 'GET', `/api/v1/todo/?token=hunter2&limit=hunter2`, { authorization });
+      await send(origin, 'GET', `/nowhere?token=hunter2`, { authorization });
+      await send(origin, 'POST', '/api/v1/todo/', { authorization, json: { title: 'hunter2' } });
+    }
+    await post('/api/jwt/token/refresh/', { refresh });
+    await post('/api/jwt/token/verify/', { token: access });
+    await post('/api/jwt/token/blacklist/', { refresh });
+    await post('/api/jwt/token/refresh/', { refresh });
+    await stop(service, 'SIGTERM');
+    const output = service.output();
+    assert.ok(messages(output).filter((message) => message === 'request').length >= 20);
+    for (const secret of secrets) assert.ok(!output.includes(secret), secret);
+  });
+});
+
+// `script` of util-linux gives a program a terminal; other systems have another one of that name, or none.
+const hasScript = spawnSync('script', ['--version'], { encoding: 'utf8' }).stdout?.includes('util-linux');
+
+suite('on a terminal', { skip: !hasScript && 'there is no `script` of util-linux', ...GUARD }, () => {
+  /** Runs a command and answers its questions: each time the text is shown, these keys are pressed. */
+  async function converse(
+    t: TestContext,
+    command: string,
+    directory: string,
+    answers: [prompt: RegExp, keys: string][],
+  ) {
+    const line = `stty cols 100 rows 40; exec '${process.execPath}' '${CLI}' ${command}`;
+    const child = spawn('script', ['--quiet', '--return', '--command', line, '/dev/null'], {
+      cwd: directory,
+      env: environment({ TERM: 'xterm', SHELL: '/bin/sh', PORT: '0' }),
+    });
+    const output = follow(t, child);
+    const closed = once(child, 'close');
+    for (const [prompt, keys] of answers) {
+      await output.until(prompt);
+      child.stdin?.write(keys);
+    }
+    const [code] = await closed;
+    return { code, text: output.text() };
+  }
+
+  test('createsuperuser asks until the answers will do, and does not show the password', async (t) => {
+    const { directory, prisma } = await setUp(t);
+    const { code, text } = await converse(t, 'createsuperuser --email paul@domain.com', directory, [
+      [/username:/, 'two words\r'],
+      [/Enter a valid username/, `${'\x7f'.repeat(9)}paul\r`],
+      [/password:/, `${PASSWORD}\r`],
+      [/password \(again\):/, 'another\r'],
+      [/Your passwords didn't match\.[\s\S]*password:/, 'qwertyuiop\r'],
+      [/password \(again\):/, 'qwertyuiop\r'],
+      [/too easy to guess\.[\s\S]*password:/, `${PASSWORD}\r`],
+      [/password \(again\):/, `${PASSWORD}\r`],
+      [/Superuser paul created\./, ''],
+    ]);
+    assert.equal(code, 0, text);
+    assert.ok(!text.includes(PASSWORD) && !text.includes('qwertyuiop'));
+    assert.equal((await prisma.user.findUnique({ where: { username: 'paul' } }))?.email, 'paul@domain.com');
+  });
+
+  test('a question is cancelled by Ctrl-C', async (t) => {
+    const { directory, prisma } = await setUp(t);
+    for (const [command, prompt] of [
+      ['createuser', /username:/],
+      ['createuser --username paul', /password:/],
+    ] as const) {
+      const { code, text } = await converse(t, command, directory, [[prompt, '\x03']]);
+      assert.equal(code, 1, text);
+      assert.match(text, /todo-api: Cancelled\./);
+    }
+    assert.equal(await prisma.user.count(), 0);
+  });
+
+  test('deleteuser asks first', async (t) => {
+    const { directory, prisma } = await setUp(t, ['paul']);
+    const question = /Delete paul and all their todos\?/;
+    for (const keys of ['\r', 'n', '\x03']) {
+      const { code, text } = await converse(t, 'deleteuser paul', directory, [[question, keys]]);
+      assert.equal(code, 1, text);
+      assert.match(text, /todo-api: Cancelled\./);
+    }
+    assert.equal(await prisma.user.count(), 1);
+    const { code, text } = await converse(t, 'deleteuser paul', directory, [[question, 'y']]);
+    assert.equal(code, 0, text);
+    assert.match(text, /User paul deleted\./);
+    assert.equal(await prisma.user.count(), 0);
+  });
+
+  test('serve logs lines for people, and ends on Ctrl-C', async (t) => {
+    const { directory } = await setUp(t);
+    const { code, text } = await converse(t, 'serve', directory, [[/There is no user yet\./, '\x03']]);
+    assert.equal(code, 0, text);
+    assert.match(text, /\d\d:\d\d:\d\d\S* \S*INFO\S*: .*API: http:\/\/127\.0\.0\.1:\d+\/api\/v1\/todo\//);
+    assert.doesNotMatch(text, /"level":/);
+  });
+});
+
+const HINT = 'There is no user yet. Make the first one: npx todo-api createsuperuser';
+
+interface Service {
+  origin: string;
+  child: ChildProcess;
+  /** All that it has printed. */
+  output(): string;
+  until(pattern: RegExp): Promise<RegExpExecArray>;
+}
+
+/** A service that listens on a free port; stopped after the test. */
+async function serve(t: TestContext, { directory, settings }: Run): Promise<Service> {
+  const child = start(['serve'], { directory, settings: { PORT: '0', SHUTDOWN_DELAY: '0', ...settings } });
+  const output = follow(t, child);
+  const [, origin] = await output.until(/"msg":"Documentation: (http:\S+)\/docs\/"/);
+  return { origin: origin as string, child, output: output.text, until: output.until };
+}
+
+/** Stops a service; gives its exit code. */
+async function stop({ child }: Service, signal: NodeJS.Signals): Promise<number> {
+  child.kill(signal);
+  const [code] = await once(child, 'close');
+  return code;
+}
+
+function messages(output: string): string[] {
+  return output
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line).msg);
+}
+
+/** What a process prints, as it comes. */
+function follow(t: TestContext, child: ChildProcess) {
+  let text = '';
+  let seen = 0;
+  let isOver = false;
+  let wake = () => {};
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.setEncoding('utf8').on('data', (chunk) => {
+      text += chunk;
+      wake();
+    });
+  }
+  child.on('close', () => {
+    isOver = true;
+    wake();
+  });
+  t.after(() => child.kill('SIGKILL'));
+  return {
+    text: () => text,
+    /** Waits until something is printed after what the last call waited for. */
+    async until(pattern: RegExp): Promise<RegExpExecArray> {
+      for (;;) {
+        const match = pattern.exec(text.slice(seen));
+        if (match) {
+          seen += match.index + match[0].length;
+          return match;
+        }
+        if (isOver) assert.fail(`${pattern} was never printed:\n${text}`);
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+      }
+    },
+  };
+}

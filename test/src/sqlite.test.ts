@@ -1,0 +1,395 @@
+import assert from 'node:assert/strict';
+import { statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { suite, type TestContext, test } from 'node:test';
+import Sqlite from 'better-sqlite3';
+import { databasePath, openDatabase, type Prisma, type TodoRow } from '../../src/database/index.ts';
+import { temporaryDirectory } from '../helper.ts';
+import { insertUser, open } from './helper.ts';
+
+const FIELDS = { title: 'a title', body: 'a body', is_completed: false, date_created: '2026-11-23' };
+// A deadlock would end a test here.
+const GUARD = { timeout: 15_000 };
+
+async function setUp(t: TestContext) {
+  const database = open(t);
+  // Prisma's timers do not keep a process alive, as a server would be.
+  const alive = setInterval(() => {}, 1000);
+  t.after(() => clearInterval(alive));
+  const [paul, john, root] = [
+    await insertUser(database, 'paul'),
+    await insertUser(database, 'john'),
+    await insertUser(database, 'root', { isSuperuser: true }),
+  ];
+  return { ...database, paul, john, root };
+}
+
+/** A todo as Prisma itself reads it, in the form of the API. */
+async function readByPrisma(prisma: Prisma, id: number): Promise<TodoRow | null> {
+  const todo = await prisma.todo.findUnique({ where: { id } });
+  return (
+    todo && {
+      id,
+      title: todo.title,
+      body: todo.body,
+      is_completed: todo.isCompleted,
+      date_created: todo.dateCreated,
+      last_modified: todo.updatedAt.toISOString().slice(0, 10),
+      owner: todo.ownerId,
+    }
+  );
+}
+
+test('a file: URL names a path, from the working directory or absolute', () => {
+  const paths = {
+    'file:todo.db': resolve('todo.db'),
+    'file:./data/todo.db': resolve('data/todo.db'),
+    'file:/data/todo.db': '/data/todo.db',
+    'file:///data/todo.db': '/data/todo.db',
+  };
+  for (const [url, path] of Object.entries(paths)) assert.equal(databasePath(url), path);
+});
+
+test('the file is made, and its directory for its owner alone', async (t) => {
+  const path = join(temporaryDirectory(t), 'data/todo.db');
+  await openDatabase(`file:${path}`).close();
+  assert.ok(statSync(path).isFile());
+  assert.equal(statSync(join(path, '..')).mode & 0o777, 0o700);
+  assert.throws(() => openDatabase(`file:${join(path, '../no/such/todo.db')}`), { code: 'ENOENT' });
+});
+
+test('both connections keep foreign keys and wait for the disk', async (t) => {
+  const { prisma, paul } = await setUp(t);
+  assert.deepEqual(await prisma.$queryRaw`PRAGMA foreign_keys`, [{ foreign_keys: 1n }]);
+  assert.deepEqual(await prisma.$queryRaw`PRAGMA journal_mode`, [{ journal_mode: 'wal' }]);
+  assert.deepEqual(await prisma.$queryRaw`PRAGMA synchronous`, [{ synchronous: 2n }]);
+  await assert.rejects(prisma.todo.add(paul.id + 100, FIELDS), { code: 'SQLITE_CONSTRAINT_FOREIGNKEY' });
+  await assert.rejects(prisma.todo.create({ data: { ownerId: paul.id + 100, title: 'a', dateCreated: '2026-11-23' } }));
+});
+
+suite('the statements give what Prisma itself gives', () => {
+  test('for a row that a statement wrote', async (t) => {
+    const { prisma, paul } = await setUp(t);
+    const added = await prisma.todo.add(paul.id, { ...FIELDS, title: 'Grüße 😀 <b>', is_completed: true });
+    assert.deepEqual(added, {
+      ...FIELDS,
+      title: 'Grüße 😀 <b>',
+      is_completed: true,
+      id: added.id,
+      owner: paul.id,
+      last_modified: added.last_modified,
+    });
+    assert.deepEqual(added, await readByPrisma(prisma, added.id));
+    const stored = await prisma.todo.findUniqueOrThrow({ where: { id: added.id } });
+    assert.deepEqual(stored.createdAt, stored.updatedAt);
+    assert.ok(Math.abs(Date.now() - stored.createdAt.getTime()) < 3_600_000);
+    assert.equal(stored.version, 1);
+  });
+
+  test('for rows that Prisma wrote', async (t) => {
+    const { prisma, paul } = await setUp(t);
+    const rows = [
+      { title: 'a', dateCreated: '2020-02-29' },
+      {
+        title: 'b',
+        body: 'c',
+        isCompleted: true,
+        dateCreated: '0001-01-01',
+        updatedAt: new Date('1999-12-31T23:59:59.999Z'),
+      },
+      { title: 'd', dateCreated: '9999-12-31', updatedAt: new Date('2030-01-01T00:00:00.000Z') },
+    ];
+    const ids: number[] = [];
+    for (const row of rows) ids.push((await prisma.todo.create({ data: { ...row, ownerId: paul.id } })).id);
+    const expected = await Promise.all(ids.map((id) => readByPrisma(prisma, id)));
+    assert.deepEqual(await prisma.todo.page(paul, 0, 10), expected);
+    assert.deepEqual(await Promise.all(ids.map((id) => prisma.todo.read(paul, id))), expected);
+  });
+
+  test('for a change, which writes only what is given', async (t) => {
+    const { prisma, paul } = await setUp(t);
+    const updatedAt = new Date('2020-01-01T00:00:00.000Z');
+    const { id } = await prisma.todo.create({
+      data: { title: 'a', dateCreated: '2020-01-01', ownerId: paul.id, updatedAt },
+    });
+    const changes = [{ title: 'b' }, { body: 'c' }, { is_completed: true }, { date_created: '2021-02-03' }, FIELDS];
+    let expected = await readByPrisma(prisma, id);
+    for (const [index, change] of changes.entries()) {
+      const changed = await prisma.todo.change(paul, id, change);
+      const today = (await readByPrisma(prisma, id))?.last_modified as string;
+      expected = { ...(expected as TodoRow), ...change, last_modified: today };
+      assert.notEqual(today, '2020-01-01');
+      assert.deepEqual(changed, expected);
+      assert.deepEqual(await readByPrisma(prisma, id), expected);
+      assert.equal((await prisma.todo.findUnique({ where: { id } }))?.version, index + 2);
+    }
+  });
+
+  test('for a change of nothing, which writes nothing', async (t) => {
+    const { prisma, paul } = await setUp(t);
+    const { id } = await prisma.todo.add(paul.id, FIELDS);
+    const before = await prisma.todo.findUnique({ where: { id } });
+    assert.deepEqual(await prisma.todo.change(paul, id, {}), await readByPrisma(prisma, id));
+    assert.deepEqual(await prisma.todo.findUnique({ where: { id } }), before);
+  });
+
+  test('for the users of tokens and sessions', async (t) => {
+    const { prisma, paul, root } = await setUp(t);
+    for (const { id, isSuperuser } of [paul, root]) {
+      const [digest, sid] = [String(id).repeat(64), `session-${id}`];
+      await prisma.apiToken.create({ data: { userId: id, name: 'a', digest } });
+      await prisma.session.create({ data: { id: sid, userId: id, refreshJti: 'j', expiresAt: new Date() } });
+      for (const isActive of [false, true]) {
+        await prisma.user.update({ where: { id }, data: { isActive } });
+        assert.deepEqual(await prisma.apiToken.findUser(digest), { id, isActive, isSuperuser });
+        assert.deepEqual(await prisma.session.findUser(sid, id), { id, isActive, isSuperuser });
+      }
+    }
+    assert.equal(await prisma.apiToken.findUser('x'), undefined);
+    assert.equal(await prisma.session.findUser(`session-${paul.id}`, root.id), undefined);
+  });
+});
+
+test('a page goes on after an id, oldest id first, and is no longer than asked', async (t) => {
+  const { prisma, paul, john, root } = await setUp(t);
+  const ids: number[] = [];
+  for (const owner of [paul, john, paul, paul]) ids.push((await prisma.todo.add(owner.id, FIELDS)).id);
+  const [a, b, c, d] = ids as [number, number, number, number];
+  const page = async (...args: Parameters<Prisma['todo']['page']>) =>
+    (await prisma.todo.page(...args)).map(({ id }) => id);
+  assert.deepEqual(await page(paul, 0, 10), [a, c, d]);
+  assert.deepEqual(await page(paul, 0, 2), [a, c]);
+  assert.deepEqual(await page(paul, c, 10), [d]);
+  assert.deepEqual(await page(root, a, 2), [b, c]);
+  assert.deepEqual(await page(root, d, 10), []);
+});
+
+test('an id is never used again', async (t) => {
+  const { prisma, paul } = await setUp(t);
+  const { id } = await prisma.todo.add(paul.id, FIELDS);
+  assert.equal(await prisma.todo.remove(paul, id), true);
+  assert.ok((await prisma.todo.add(paul.id, FIELDS)).id > id);
+});
+
+suite('access is decided in the statement', () => {
+  test("another's todo does not exist", async (t) => {
+    const { prisma, paul, john } = await setUp(t);
+    const todo = await prisma.todo.add(paul.id, FIELDS);
+    assert.deepEqual(await prisma.todo.page(john, 0, 10), []);
+    assert.equal(await prisma.todo.read(john, todo.id), undefined);
+    assert.equal(await prisma.todo.change(john, todo.id, { title: 'mine' }), undefined);
+    assert.equal(await prisma.todo.change(john, todo.id, {}), undefined);
+    assert.equal(await prisma.todo.remove(john, todo.id), false);
+    assert.deepEqual(await prisma.todo.read(paul, todo.id), todo);
+    assert.equal(await prisma.todo.remove(paul, todo.id), true);
+    assert.equal(await prisma.todo.remove(paul, todo.id), false);
+  });
+
+  test("a superuser has everybody's, and leaves them their owners", async (t) => {
+    const { prisma, paul, root } = await setUp(t);
+    const todo = await prisma.todo.add(paul.id, FIELDS);
+    assert.deepEqual(await prisma.todo.page(root, 0, 10), [todo]);
+    assert.deepEqual(await prisma.todo.read(root, todo.id), todo);
+    assert.equal((await prisma.todo.change(root, todo.id, { is_completed: true }))?.owner, paul.id);
+    assert.equal(await prisma.todo.remove(root, todo.id), true);
+  });
+});
+
+suite('a transaction over several ticks', GUARD, () => {
+  test('that is rolled back takes no other write along', GUARD, async (t) => {
+    const { prisma, paul, john } = await setUp(t);
+    const [opened, others] = [signal(), signal()];
+    const transaction = prisma.$transaction(async (tx) => {
+      await tx.todo.create({ data: { ownerId: paul.id, title: 'lost', dateCreated: '2026-11-23' } });
+      opened.raise();
+      await others.raised;
+      await tx.todo.updateMany({ data: { title: 'lost' } });
+      throw new Error('on purpose');
+    });
+    await opened.raised;
+    // What is not committed is seen by nobody, and reads do not wait.
+    assert.deepEqual(await prisma.todo.page(paul, 0, 10), []);
+    const fast = prisma.todo.add(john.id, { ...FIELDS, title: 'fast' });
+    const plain = prisma.todo.create({ data: { ownerId: john.id, title: 'plain', dateCreated: '2026-11-23' } });
+    const nested = prisma.user.update({
+      where: { id: john.id },
+      data: { email: 'j@x.org', todos: { create: { title: 'nested', dateCreated: '2026-11-23' } } },
+    });
+    const second = prisma.$transaction(async (tx) => {
+      await tx.todo.create({ data: { ownerId: john.id, title: 'second', dateCreated: '2026-11-23' } });
+    });
+    others.raise();
+    await assert.rejects(transaction, /on purpose/);
+    await Promise.all([fast, plain, nested, second]);
+    const titles = (await prisma.todo.findMany()).map(({ title }) => title);
+    assert.deepEqual(titles.sort(), ['fast', 'nested', 'plain', 'second']);
+  });
+
+  test('among many, with fast writes and plain ones, ends', GUARD, async (t) => {
+    const { prisma, paul } = await setUp(t);
+    const create = (title: string) => ({ data: { ownerId: paul.id, title, dateCreated: '2026-11-23' } });
+    const work = Array.from({ length: 15 }, (_, n) => [
+      prisma.todo.add(paul.id, { ...FIELDS, title: 'kept' }),
+      prisma.todo.create(create('kept')),
+      prisma.$transaction([prisma.todo.create(create('kept')), prisma.todo.create(create('kept'))]),
+      prisma
+        .$transaction(
+          async (tx) => {
+            await tx.todo.create(create(n % 2 ? 'kept' : 'lost'));
+            await tx.todo.count();
+            if (n % 2 === 0) throw new Error('on purpose');
+          },
+          { maxWait: 30_000, timeout: 30_000 },
+        )
+        .catch((error: Error) => assert.match(error.message, /on purpose/)),
+    ]);
+    await Promise.all(work.flat());
+    const counts = await prisma.todo.groupBy({ by: ['title'], _count: true });
+    assert.deepEqual(counts, [{ title: 'kept', _count: 15 * 4 + 7 }]);
+  });
+
+  test('of which one part fails leaves nothing', GUARD, async (t) => {
+    const { prisma, paul } = await setUp(t);
+    const create = (dateCreated: string) => prisma.todo.create({ data: { ownerId: paul.id, title: 'a', dateCreated } });
+    await assert.rejects(prisma.$transaction([create('2026-11-23'), create('never')]));
+    assert.equal(await prisma.todo.count(), 0);
+  });
+
+  const failures: [name: string, options: object][] = [
+    ['that lasts too long', { timeout: 20 }],
+    ['of an isolation that SQLite does not know', { isolationLevel: 'Snapshot' }],
+  ];
+  for (const [name, options] of failures) {
+    test(`${name} fails, and the writes after it go on`, GUARD, async (t) => {
+      const { prisma, paul } = await setUp(t);
+      const over = signal();
+      const transaction = prisma.$transaction(async (tx) => {
+        await tx.todo.create({ data: { ownerId: paul.id, title: 'lost', dateCreated: '2026-11-23' } });
+        await over.raised;
+        await tx.todo.count();
+      }, options);
+      const failed = assert.rejects(transaction);
+      const writes = Promise.all([
+        prisma.todo.create({ data: { ownerId: paul.id, title: 'plain', dateCreated: '2026-11-23' } }),
+        prisma.todo.add(paul.id, FIELDS),
+      ]);
+      await writes.finally(over.raise);
+      await failed;
+      assert.equal(await prisma.todo.count({ where: { title: 'lost' } }), 0);
+      assert.equal(await prisma.todo.count(), 2);
+    });
+  }
+
+  test('that waits too long for its turn fails, and the writes after it go on', GUARD, async (t) => {
+    const { prisma, paul } = await setUp(t);
+    const [opened, over] = [signal(), signal()];
+    const first = prisma.$transaction(async (tx) => {
+      await tx.todo.count();
+      opened.raise();
+      await over.raised;
+    });
+    await opened.raised;
+    const second = prisma.$transaction((tx) => tx.todo.count(), { maxWait: 1 });
+    const failed = assert.rejects(second, { code: 'P2028' });
+    setTimeout(over.raise, 50);
+    await Promise.all([first, failed]);
+    await prisma.todo.create({ data: { ownerId: paul.id, title: 'plain', dateCreated: '2026-11-23' } });
+    await prisma.todo.add(paul.id, FIELDS);
+    assert.equal(await prisma.todo.count(), 2);
+  });
+});
+
+suite('the database itself refuses', () => {
+  const todo = { owner_id: 1, title: "'a'", body: "''", is_completed: 0, date_created: "'2026-11-23'" };
+  const user = { username: "'ringo'", email: "''", password: "'x'" };
+  const token = { user_id: 1, name: "'a'", digest: `'${'d'.repeat(64)}'`, nonce: "'n'" };
+  const session = { id: "'s'", user_id: 1, refresh_jti: "'j'", expires_at: "'2030-01-01T00:00:00.000+00:00'" };
+  const insert = (name: string, row: object) =>
+    `INSERT INTO ${name} (${Object.keys(row).join(', ')}) VALUES (${Object.values(row).join(', ')})`;
+  const text = (length: number, unit = 'x') => `'${unit.repeat(length)}'`;
+  const NUL = "'a' || char(0) || 'b'";
+
+  const refused: [name: string, sql: string][] = [
+    ['a blank title', insert('todos', { ...todo, title: "''" })],
+    ['a title of 101 characters', insert('todos', { ...todo, title: text(101) })],
+    ['a title of 101 characters of two units', insert('todos', { ...todo, title: text(101, '😀') })],
+    ['a title with NUL', insert('todos', { ...todo, title: NUL })],
+    ['no title', insert('todos', { ...todo, title: 'NULL' })],
+    ['a body of 10001 characters', insert('todos', { ...todo, body: text(10_001) })],
+    ['a body with NUL', insert('todos', { ...todo, body: NUL })],
+    ['no body', insert('todos', { ...todo, body: 'NULL' })],
+    ['a third truth', insert('todos', { ...todo, is_completed: 2 })],
+    ['no truth', insert('todos', { ...todo, is_completed: 'NULL' })],
+    ...['', 'today', '2021-1-5', '2021-02-29', '0000-01-01', '20210105', '2021-01-05 00:00:00', '2459220'].map(
+      (day): [string, string] => [`"${day}" as a day`, insert('todos', { ...todo, date_created: `'${day}'` })],
+    ),
+    ['no day', insert('todos', { ...todo, date_created: 'NULL' })],
+    ['a version of 0', insert('todos', { ...todo, version: 0 })],
+    ['no owner', insert('todos', { ...todo, owner_id: 'NULL' })],
+    ['an owner who does not exist', insert('todos', { ...todo, owner_id: 99 })],
+    ['to give a todo to nobody', 'UPDATE todos SET owner_id = 99'],
+    ['to make a title blank', "UPDATE todos SET title = ''"],
+    ['a username that is taken', insert('users', { ...user, username: "'paul'" })],
+    ['a blank username', insert('users', { ...user, username: "''" })],
+    ['a username of 151 characters', insert('users', { ...user, username: text(151) })],
+    ['a username with NUL', insert('users', { ...user, username: NUL })],
+    ['an e-mail address of 255 characters', insert('users', { ...user, email: text(255) })],
+    ['no password', insert('users', { ...user, password: 'NULL' })],
+    ['a user who is neither active nor not', insert('users', { ...user, is_active: 2 })],
+    ['a user who is neither superuser nor not', insert('users', { ...user, is_superuser: -1 })],
+    ['a second default token', insert('api_tokens', { ...token, digest: `'${'e'.repeat(64)}'` })],
+    ['a digest that is taken', insert('api_tokens', { ...token, nonce: 'NULL' })],
+    ['a digest of another length', insert('api_tokens', { ...token, user_id: 2, digest: text(40) })],
+    ['a token without a name', insert('api_tokens', { ...token, user_id: 2, digest: text(64), name: "''" })],
+    ['a token of nobody', insert('api_tokens', { ...token, user_id: 99, digest: text(64) })],
+    ['a session that is there', insert('sessions', session)],
+    ['a session of nobody', insert('sessions', { ...session, id: "'t'", user_id: 99 })],
+    ['a session without end', insert('sessions', { ...session, id: "'t'", expires_at: 'NULL' })],
+  ];
+  const taken: [name: string, sql: string][] = [
+    ['a title of 100 characters of two units', insert('todos', { ...todo, title: text(100, '😀') })],
+    ['a body of 10000 characters', insert('todos', { ...todo, body: text(10_000, '😀') })],
+    ['a username of 150 characters', insert('users', { ...user, username: text(150, '😀') })],
+    ['further tokens by name', insert('api_tokens', { ...token, digest: text(64), nonce: 'NULL' })],
+    ["another user's default token", insert('api_tokens', { ...token, user_id: 2, digest: text(64, 'f') })],
+  ];
+
+  async function prepare(t: TestContext): Promise<Sqlite.Database> {
+    const { path } = await setUp(t);
+    const database = new Sqlite(path);
+    t.after(() => database.close());
+    database.pragma('foreign_keys = ON');
+    for (const sql of [insert('todos', todo), insert('api_tokens', token), insert('sessions', session)]) {
+      database.exec(sql);
+    }
+    return database;
+  }
+
+  test('what breaks its rules', async (t) => {
+    const database = await prepare(t);
+    for (const [name, sql] of refused) assert.throws(() => database.exec(sql), { code: /^SQLITE_CONSTRAINT/ }, name);
+  });
+
+  test('and takes what does not', async (t) => {
+    const database = await prepare(t);
+    for (const [name, sql] of taken) assert.doesNotThrow(() => database.exec(sql), name);
+  });
+
+  test('and lets what is theirs go with a user', async (t) => {
+    const database = await prepare(t);
+    database.exec('DELETE FROM users WHERE id = 1');
+    for (const name of ['todos', 'api_tokens', 'sessions']) {
+      assert.equal(database.prepare(`SELECT count(*) FROM ${name}`).pluck().get(), 0, name);
+    }
+    assert.equal(database.prepare('SELECT count(*) FROM users').pluck().get(), 2);
+  });
+});
+
+/** A promise to wait for, and the function that fulfils it. */
+function signal(): { raised: Promise<void>; raise: () => void } {
+  let raise = () => {};
+  const raised = new Promise<void>((resolve) => {
+    raise = resolve;
+  });
+  return { raised, raise };
+}
