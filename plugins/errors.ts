@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
+import { isUnavailable } from '../src/database/index.ts';
 import {
   BodyTooLarge,
   MissingHost,
@@ -46,19 +47,9 @@ function sendError(error: WireError, request: FastifyRequest, reply: FastifyRepl
 
 /** The errors of the framework and the database that a request can meet, as this service's own. */
 function toWireError(error: WireError & { code?: string }, request: FastifyRequest): WireError {
-  switch (error.code) {
-    case 'FST_ERR_CTP_BODY_TOO_LARGE':
-      return new BodyTooLarge();
-    case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
-      return new UnsupportedMediaType(request.headers['content-type'] ?? '');
-    // SQLite's lock is held by another process; Prisma's words for the same, and for a transaction that waited too long.
-    case 'SQLITE_BUSY':
-    case 'SQLITE_BUSY_SNAPSHOT':
-    case 'P1008':
-    case 'P2028':
-    case 'P2034':
-      return new Unavailable();
-    default:
-      return error;
+  if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE') return new BodyTooLarge();
+  if (error.code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') {
+    return new UnsupportedMediaType(request.headers['content-type'] ?? '');
   }
+  return isUnavailable(error) ? new Unavailable() : error;
 }

@@ -10,7 +10,7 @@ declare module 'fastify' {
 /** Opens the configured database as `fastify.prisma` and closes it with the app. */
 export default fp(
   async (fastify) => {
-    const { prisma, migrated, close } = openDatabase(fastify.config.DATABASE_URL);
+    const { prisma, migrated, close } = await openDatabase(fastify.config);
     for (const migration of migrated) fastify.log.info({ migration }, 'migration applied');
     fastify.decorate('prisma', prisma);
     fastify.addHook('onClose', close);

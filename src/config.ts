@@ -20,13 +20,24 @@ export const Config = Type.Object({
   }),
   DATABASE_URL: Type.String({
     default: 'file:./data/todo.db',
-    pattern: '^file:[^?]+$',
-    description: 'The SQLite file, as `file:` and a path from the working directory.',
+    pattern: '^(file:[^?]+|postgres(ql)?://.+)$',
+    description:
+      'The SQLite file, as `file:` and a path from the working directory; or a PostgreSQL database, as `postgresql://user:password@host:5432/name`, with `?sslmode=verify-full` and its like for TLS.',
+  }),
+  DATABASE_POOL_SIZE: Type.Integer({
+    default: 10,
+    minimum: 1,
+    maximum: 1000,
+    description: 'PostgreSQL connections of a process at most.',
+  }),
+  DATABASE_NAMED_STATEMENTS: Type.Boolean({
+    default: true,
+    description: 'Whether statements are prepared by name; `false` behind a pgbouncer before 1.21 in transaction mode.',
   }),
   SECRET_KEY: Type.Optional(
     Type.String({
       description:
-        'Signs the JWTs (HS256) and derives the API tokens; 32 bytes or more. Where it is not set, a random one is made at first start and kept beside the database in a file that only its owner can read.',
+        'Signs the JWTs (HS256) and derives the API tokens; 32 bytes or more. Where it is not set, a random one is made at first start and kept beside the SQLite file in a file that only its owner can read; with PostgreSQL it must be set.',
     }),
   ),
   JWT_ACCESS_TTL: Type.Integer({
@@ -121,6 +132,9 @@ function findProblems(config: Config): string[] {
   const problems: string[] = [];
   if (config.SECRET_KEY !== undefined && Buffer.byteLength(config.SECRET_KEY) < 32) {
     problems.push('SECRET_KEY must have 32 bytes or more');
+  }
+  if (config.SECRET_KEY === undefined && !config.DATABASE_URL.startsWith('file:')) {
+    problems.push('SECRET_KEY must be set where the database is PostgreSQL: all processes share it');
   }
   if (config.JWT_ACCESS_TTL > config.JWT_REFRESH_TTL) {
     problems.push('JWT_ACCESS_TTL must not be longer than JWT_REFRESH_TTL');

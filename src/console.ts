@@ -10,7 +10,7 @@ export async function withDatabase<Result>(
   action: (prisma: Prisma, config: Config) => Promise<Result>,
 ): Promise<Result> {
   const config = loadConfig();
-  const { prisma, close } = openDatabase(config.DATABASE_URL);
+  const { prisma, close } = await openDatabase(config);
   try {
     return await action(prisma, config);
   } finally {

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -5,8 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import type { FastifyInstance } from 'fastify';
+import { Client } from 'pg';
 import { buildApp } from '../src/app.ts';
-import { loadConfig } from '../src/config.ts';
+import { type Config, loadConfig } from '../src/config.ts';
 import { openDatabase } from '../src/database/index.ts';
 import { createUser } from '../src/users.ts';
 
@@ -20,14 +22,66 @@ export function temporaryDirectory(t: { after(fn: () => void): void }): string {
   return directory;
 }
 
+const server = process.env.TEST_DATABASE_URL;
+
+/** The provider that this run of the suite is on. */
+export const isOnPostgresql = server !== undefined;
+
 let template: Promise<string> | undefined;
 
-async function migratedDatabase(): Promise<string> {
+/** A fresh database, a copy of a once-migrated one, as the settings that name it; gone after the test. */
+export async function makeDatabase(t: Pick<TestContext, 'after'>): Promise<Record<string, string>> {
+  template ??= server ? migrateTemplate(server) : migrateTemplateFile();
+  if (!server) {
+    const path = join(temporaryDirectory(t), 'todo.db');
+    copyFileSync(await template, path);
+    return { DATABASE_URL: `file:${path}` };
+  }
+  const name = `test_${randomUUID().replaceAll('-', '')}`;
+  await administrate(server, `CREATE DATABASE ${name} TEMPLATE ${await template}`);
+  t.after(() => administrate(server, `DROP DATABASE ${name} WITH (FORCE)`));
+  return { DATABASE_URL: inDatabase(server, name) };
+}
+
+async function migrateTemplateFile(): Promise<string> {
   const directory = mkdtempSync(join(tmpdir(), 'todo-api-template-'));
   process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
   const path = join(directory, 'todo.db');
-  await openDatabase(`file:${path}`).close();
+  const { close } = await openDatabase(configure({ DATABASE_URL: `file:${path}` }));
+  await close();
   return path;
+}
+
+/** Each test file runs in a process of its own, and has a template of its own. */
+async function migrateTemplate(url: string): Promise<string> {
+  const name = `template_${process.pid}`;
+  await administrate(url, `DROP DATABASE IF EXISTS ${name}`);
+  await administrate(url, `CREATE DATABASE ${name}`);
+  const { close } = await openDatabase(configure({ DATABASE_URL: inDatabase(url, name) }), { migrate: true });
+  await close();
+  return name;
+}
+
+function inDatabase(url: string, name: string): string {
+  const address = new URL(url);
+  address.pathname = name;
+  return address.href;
+}
+
+/** Runs a statement as the server's administrator. */
+export async function administrate(url: string, sql: string): Promise<void> {
+  const client = new Client(url);
+  await client.connect();
+  try {
+    await client.query(sql);
+  } finally {
+    await client.end();
+  }
+}
+
+/** The settings of a test, without a `.env` file. */
+export function configure(settings: Record<string, string>): Config {
+  return loadConfig({ SECRET_KEY, LOG_LEVEL: 'silent', SHUTDOWN_DELAY: '0', ...settings }, tmpdir());
 }
 
 export interface TestApp {
@@ -38,12 +92,7 @@ export interface TestApp {
 
 /** The real app, listening, on a copy of a once-migrated database; closed after the test. */
 export async function build(t: Pick<TestContext, 'after'>, settings: Record<string, string> = {}): Promise<TestApp> {
-  const path = join(temporaryDirectory(t), 'todo.db');
-  template ??= migratedDatabase();
-  copyFileSync(await template, path);
-  const app = await buildApp(
-    loadConfig({ DATABASE_URL: `file:${path}`, SECRET_KEY, LOG_LEVEL: 'silent', ...settings }, tmpdir()),
-  );
+  const app = await buildApp(configure({ ...(await makeDatabase(t)), ...settings }));
   t.after(() => app.close());
   await app.listen({ host: '127.0.0.1', port: 0 });
   const { port } = app.server.address() as AddressInfo;

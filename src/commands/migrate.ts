@@ -7,7 +7,7 @@ export function migrate(program: Command) {
     .command('migrate')
     .description('bring the database to this version')
     .action(async () => {
-      const { migrated, close } = openDatabase(loadConfig().DATABASE_URL);
+      const { migrated, close } = await openDatabase(loadConfig(), { migrate: true });
       await close();
       for (const name of migrated) console.log(`Applied ${name}`);
       if (migrated.length === 0) console.log('No migrations to apply.');

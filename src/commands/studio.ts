@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import { type Command, InvalidArgumentError } from 'commander';
 import { loadConfig } from '../config.ts';
-import { databasePath, openDatabase } from '../database/index.ts';
+import { databasePath, isSqlite, openDatabase } from '../database/index.ts';
 import { CommandError } from '../errors.ts';
 import { packagePath } from '../package.ts';
 
@@ -15,8 +15,9 @@ export function studio(program: Command) {
     .option('-p, --port <number>', 'port of Studio', toPort, 5555)
     .option('-b, --browser <name>', 'browser to open it in, or none')
     .action(async ({ port, browser }: { port: number; browser?: string }) => {
-      const url = loadConfig().DATABASE_URL;
-      await openDatabase(url).close();
+      const config = loadConfig();
+      const { close } = await openDatabase(config);
+      await close();
       await checkPort(port);
       const prisma = createRequire(import.meta.url).resolve('prisma/build/index.js');
       const args = [prisma, 'studio', '--config', packagePath('prisma.config.ts'), '--port', String(port)];
@@ -26,14 +27,18 @@ export function studio(program: Command) {
           // Prisma's CLI asks its maker for news otherwise.
           CHECKPOINT_DISABLE: '1',
           ...process.env,
-          // The one form of address of a SQLite file that Studio knows; it takes the path literally.
-          DATABASE_URL: `file://${databasePath(url)}`,
+          DATABASE_URL: addressFor(config.DATABASE_URL),
         },
       });
       for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => child.kill(signal));
       const [code] = await once(child, 'exit');
       process.exitCode = code ?? 1;
     });
+}
+
+/** Studio knows a SQLite file only by this form of its address, and takes the path literally. */
+function addressFor(url: string): string {
+  return isSqlite(url) ? `file://${databasePath(url)}` : url;
 }
 
 function toPort(value: string): number {

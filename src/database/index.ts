@@ -1,11 +1,24 @@
-export { MigrationError } from './migrate.ts';
-export { type Database, databasePath, openDatabase, type Prisma } from './sqlite.ts';
-export type { TodoFields, TodoRow, Viewer } from './statements.ts';
+import type { Config } from '../config.ts';
+import { openPostgresql } from './postgresql.ts';
+import { openSqlite } from './sqlite.ts';
+import type { Database } from './statements.ts';
 
-const hasCode = (code: string) => (error: unknown) => (error as { code?: unknown }).code === code;
+export { isMissing, isUnavailable, isUniqueViolation } from './errors.ts';
+export type { Prisma } from './extend.ts';
+export { MigrationError } from './migrations.ts';
+export { databasePath } from './sqlite.ts';
+export type { Database, TodoFields, TodoRow, Viewer } from './statements.ts';
 
-/** Whether Prisma refused a value that must be unique. */
-export const isUniqueViolation = hasCode('P2002');
+/** Whether the configured database is a SQLite file, and so this machine's own. */
+export function isSqlite(url: string): boolean {
+  return url.startsWith('file:');
+}
 
-/** Whether Prisma found no record of the condition to write to. */
-export const isMissing = hasCode('P2025');
+/**
+ * Opens the configured database. A SQLite file is made and brought to this version where needed; a
+ * PostgreSQL database only where `migrate` is set.
+ * @throws {MigrationError} where the database does not fit this version of the service
+ */
+export async function openDatabase(config: Config, options: { migrate?: boolean } = {}): Promise<Database> {
+  return isSqlite(config.DATABASE_URL) ? openSqlite(config.DATABASE_URL) : openPostgresql(config, options);
+}

@@ -1,28 +1,26 @@
+import { randomUUID } from 'node:crypto';
 import { resolve } from 'node:path';
 import { PrismaBetterSqlite3 } from '@prisma/adapter-better-sqlite3';
 import { Mutex } from 'async-mutex';
 import Sqlite from 'better-sqlite3';
 
 import { makeDirectoryOf } from '../files.ts';
-import { packagePath } from '../package.ts';
+import { extend } from './extend.ts';
 import { PrismaClient } from './generated/sqlite/client.ts';
-import { migrate } from './migrate.ts';
-import type { LiveUser, Statements, TodoFields, TodoRow, Viewer } from './statements.ts';
+import { type AppliedMigration, findNextMigration, readMigrations, SELECT_APPLIED } from './migrations.ts';
+import {
+  type Database,
+  type LiveUser,
+  type Statements,
+  TODO_COLUMNS,
+  type TodoRow,
+  type Viewer,
+} from './statements.ts';
 
 // Commits reach the disk before they are acknowledged (FULL), and readers never wait for them (WAL).
 const PRAGMAS =
   'PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;';
 const BUSY_TIMEOUT_MS = 2000;
-
-/** Prisma's client, extended by the statements that every request needs. */
-export type Prisma = ReturnType<typeof extend>;
-
-export interface Database {
-  prisma: Prisma;
-  /** The migrations that were applied on opening. */
-  migrated: string[];
-  close(): Promise<void>;
-}
 
 /** The absolute path of the SQLite file that a `file:` URL names. */
 export function databasePath(url: string): string {
@@ -34,13 +32,13 @@ export function databasePath(url: string): string {
  * Two connections are open on it: Prisma's, and the one of the prepared statements.
  * @throws {MigrationError} where the file belongs to another version of the service
  */
-export function openDatabase(url: string): Database {
+export function openSqlite(url: string): Database {
   const path = databasePath(url);
   makeDirectoryOf(path);
   const connection = new Sqlite(path, { timeout: BUSY_TIMEOUT_MS });
   try {
     connection.exec(PRAGMAS);
-    const migrated = migrate(connection, packagePath('prisma/migrations/sqlite'));
+    const migrated = migrate(connection);
     const turns = new Mutex();
     const client = new PrismaClient({
       adapter: inTurn(new PrismaBetterSqlite3({ url: path, timeout: BUSY_TIMEOUT_MS }), turns),
@@ -96,6 +94,38 @@ function inTurn(factory: PrismaBetterSqlite3, turns: Mutex): PrismaBetterSqlite3
   };
   return factory;
 }
+
+/** Applies the migrations that are missing, each in a transaction of its own that locks out a second runner. */
+function migrate(connection: Sqlite.Database): string[] {
+  const migrations = readMigrations('sqlite');
+  const migrated: string[] = [];
+  const applyNext = connection.transaction(() => {
+    connection.exec(MIGRATIONS_TABLE);
+    const next = findNextMigration(migrations, connection.prepare<[], AppliedMigration>(SELECT_APPLIED).all());
+    if (!next) return undefined;
+    const startedAt = Date.now();
+    connection.exec(next.sql);
+    connection.prepare(INSERT_APPLIED).run(randomUUID(), next.checksum, next.name, startedAt, Date.now());
+    return next.name;
+  });
+  for (let name = applyNext.immediate(); name; name = applyNext.immediate()) migrated.push(name);
+  return migrated;
+}
+
+const MIGRATIONS_TABLE = `
+  CREATE TABLE IF NOT EXISTS "_prisma_migrations" (
+    "id"                    TEXT PRIMARY KEY NOT NULL,
+    "checksum"              TEXT NOT NULL,
+    "finished_at"           DATETIME,
+    "migration_name"        TEXT NOT NULL,
+    "logs"                  TEXT,
+    "rolled_back_at"        DATETIME,
+    "started_at"            DATETIME NOT NULL DEFAULT current_timestamp,
+    "applied_steps_count"   INTEGER UNSIGNED NOT NULL DEFAULT 0
+  )`;
+const INSERT_APPLIED = `
+  INSERT INTO _prisma_migrations (id, checksum, migration_name, started_at, finished_at, applied_steps_count)
+  VALUES (?, ?, ?, ?, ?, 1)`;
 
 const COLUMNS =
   'id, title, body, is_completed, date_created, substr(updated_at, 1, 10) AS last_modified, owner_id AS owner';
@@ -161,8 +191,6 @@ function prepareStatements(connection: Sqlite.Database, turns: Mutex): Statement
   };
 }
 
-const TODO_COLUMNS = ['title', 'body', 'is_completed', 'date_created'] as const satisfies (keyof TodoFields)[];
-
 type StoredTodo = Omit<TodoRow, 'is_completed'> & { is_completed: 0 | 1 };
 type StoredUser = { id: number; is_active: 0 | 1; is_superuser: 0 | 1 };
 
@@ -174,16 +202,4 @@ function toRow(stored: StoredTodo | undefined): TodoRow | undefined {
 
 function toUser(stored: StoredUser | undefined): LiveUser | undefined {
   return stored && { id: stored.id, isActive: stored.is_active === 1, isSuperuser: stored.is_superuser === 1 };
-}
-
-/** Prisma's client with the statements among its models' methods. */
-function extend(client: PrismaClient, statements: Statements) {
-  const { findTokenUser, findSessionUser, pageTodos, readTodo, addTodo, changeTodo, removeTodo } = statements;
-  return client.$extends({
-    model: {
-      apiToken: { findUser: findTokenUser },
-      session: { findUser: findSessionUser },
-      todo: { page: pageTodos, read: readTodo, add: addTodo, change: changeTodo, remove: removeTodo },
-    },
-  });
 }

@@ -1,3 +1,13 @@
+import type { Prisma } from './extend.ts';
+
+/** An open database of either provider. */
+export interface Database {
+  prisma: Prisma;
+  /** The migrations that were applied on opening. */
+  migrated: string[];
+  close(): Promise<void>;
+}
+
 /** Who asks: other users' rows do not exist for them, but for a superuser's. */
 export interface Viewer {
   id: number;
@@ -22,6 +32,9 @@ export interface TodoFields {
   is_completed: boolean;
   date_created: string;
 }
+
+/** The columns of what a client may write. */
+export const TODO_COLUMNS = ['title', 'body', 'is_completed', 'date_created'] as const satisfies (keyof TodoFields)[];
 
 /**
  * What runs on every request or fills a page, as prepared statements. Access is decided in the

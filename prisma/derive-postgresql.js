@@ -1,0 +1,16 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+
+const read = (path) => readFileSync(new URL(path, import.meta.url), 'utf8');
+
+/** The PostgreSQL twin of the SQLite schema, which is the one edited by hand. */
+export function derivePostgresqlSchema() {
+  return read('schema.prisma')
+    .replace(/^\/\/ The models.*?\n\n/s, '// Derived from ../schema.prisma by derive-postgresql.js. Do not edit.\n\n')
+    .replace('"../src/database/generated/sqlite"', '"../../src/database/generated/postgresql"')
+    .replace('provider = "sqlite"', 'provider = "postgresql"')
+    .replace(/ DateTime(\??) +(@|\/|$)/gm, ' DateTime$1 @db.Timestamptz(3) $2');
+}
+
+if (process.argv[1] === import.meta.filename) {
+  writeFileSync(new URL('postgresql/schema.prisma', import.meta.url), derivePostgresqlSchema());
+}

@@ -1,0 +1,76 @@
+/** The facts about a failed statement that callers act on, whichever driver it failed in. */
+
+interface DatabaseError {
+  code?: unknown;
+  message?: string;
+  cause?: unknown;
+  meta?: { driverAdapterError?: unknown };
+}
+
+const codesOf = (error: unknown): unknown[] => {
+  if (typeof error !== 'object' || error === null) return [];
+  const { code, cause, meta } = error as DatabaseError & { originalCode?: unknown };
+  return [
+    code,
+    (error as { originalCode?: unknown }).originalCode,
+    ...codesOf(cause),
+    ...codesOf(meta?.driverAdapterError),
+  ];
+};
+
+const hasCode = (error: unknown, codes: Set<unknown>) => codesOf(error).some((code) => codes.has(code));
+
+/** Whether Prisma refused a value that must be unique. */
+export const isUniqueViolation = (error: unknown) => (error as DatabaseError).code === 'P2002';
+
+/** Whether Prisma found no record of the condition to write to. */
+export const isMissing = (error: unknown) => (error as DatabaseError).code === 'P2025';
+
+// The connection, not the statement, failed: the server went away, or was not there.
+const BROKEN = new Set<unknown>([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'ENOTFOUND',
+  'ENOENT',
+  '57P01', // admin_shutdown
+  '57P02', // crash_shutdown
+  '57P03', // cannot_connect_now
+  '08000',
+  '08003',
+  '08006',
+  'P1001',
+  'P1002',
+  'P1017',
+]);
+// pg gives these no code.
+const BROKEN_MESSAGE = /^(Connection terminated|Client has encountered a connection error|Client was closed)/;
+
+/** Whether the connection to PostgreSQL broke, or could not be made. */
+export function isBrokenConnection(error: unknown): boolean {
+  return hasCode(error, BROKEN) || BROKEN_MESSAGE.test((error as DatabaseError)?.message ?? '');
+}
+
+const BUSY = new Set<unknown>([
+  'SQLITE_BUSY', // another process holds the lock
+  'SQLITE_BUSY_SNAPSHOT',
+  '53300', // too_many_connections
+  '55P03', // lock_not_available
+  '57014', // query_canceled: the statement took too long
+  '40001', // serialization_failure
+  '40P01', // deadlock_detected
+  '25P03', // idle_in_transaction_session_timeout
+  'P1008', // Prisma: timeout
+  'P2024',
+  'P2028',
+  'P2034',
+]);
+const BUSY_MESSAGE = /^(timeout exceeded when trying to connect|Query read timeout)/;
+
+/** Whether the database could not answer now and may do so soon. */
+export function isUnavailable(error: unknown): boolean {
+  return (
+    isBrokenConnection(error) || hasCode(error, BUSY) || BUSY_MESSAGE.test((error as DatabaseError)?.message ?? '')
+  );
+}

@@ -1,0 +1,16 @@
+import type { PrismaClient } from './generated/sqlite/client.ts';
+import type { Statements } from './statements.ts';
+
+/** Prisma's client with a provider's statements among the methods of its models. */
+export function extend(client: PrismaClient, statements: Statements) {
+  const { findTokenUser, findSessionUser, pageTodos, readTodo, addTodo, changeTodo, removeTodo } = statements;
+  return client.$extends({
+    model: {
+      apiToken: { findUser: findTokenUser },
+      session: { findUser: findSessionUser },
+      todo: { page: pageTodos, read: readTodo, add: addTodo, change: changeTodo, remove: removeTodo },
+    },
+  });
+}
+
+export type Prisma = ReturnType<typeof extend>;

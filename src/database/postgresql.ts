@@ -1,0 +1,206 @@
+import { randomUUID } from 'node:crypto';
+import { PrismaPg } from '@prisma/adapter-pg';
+import { Pool, type PoolClient, type QueryResultRow } from 'pg';
+import type { Config } from '../config.ts';
+import { isBrokenConnection } from './errors.ts';
+import { extend } from './extend.ts';
+import { PrismaClient } from './generated/postgresql/client.ts';
+import type { PrismaClient as SqliteClient } from './generated/sqlite/client.ts';
+import {
+  type AppliedMigration,
+  findNextMigration,
+  MigrationError,
+  readMigrations,
+  SELECT_APPLIED,
+} from './migrations.ts';
+import {
+  type Database,
+  type LiveUser,
+  type Statements,
+  TODO_COLUMNS,
+  type TodoRow,
+  type Viewer,
+} from './statements.ts';
+
+// Nothing may wait without end: for a connection, for an answer, or on a forgotten transaction.
+const TIMEOUTS = {
+  connectionTimeoutMillis: 5_000,
+  statement_timeout: 10_000,
+  idle_in_transaction_session_timeout: 10_000,
+  query_timeout: 12_000,
+};
+
+/**
+ * Opens a PostgreSQL database with one bounded pool for Prisma and the prepared statements.
+ * @throws {MigrationError} where its migrations are not those of this version, and `migrate` is not set
+ */
+export async function openPostgresql(config: Config, { migrate = false }): Promise<Database> {
+  const pool = new Pool({
+    connectionString: config.DATABASE_URL,
+    max: config.DATABASE_POOL_SIZE,
+    keepAlive: true,
+    ...TIMEOUTS,
+  });
+  // A connection that breaks while it is idle is replaced on use.
+  pool.on('error', () => {});
+  try {
+    const migrated = migrate ? await applyMigrations(pool) : await checkMigrations(pool);
+    const client = new PrismaClient({ adapter: new PrismaPg(pool) }) as unknown as SqliteClient;
+    return {
+      prisma: extend(client, prepareStatements(pool, config.DATABASE_NAMED_STATEMENTS)),
+      migrated,
+      async close() {
+        await client.$disconnect();
+        await pool.end();
+      },
+    };
+  } catch (error) {
+    await pool.end();
+    throw error;
+  }
+}
+
+/** Nothing was applied; throws where something should be. */
+async function checkMigrations(pool: Pool): Promise<[]> {
+  const table = await pool.query("SELECT to_regclass('_prisma_migrations') IS NOT NULL AS exists");
+  const applied = table.rows[0].exists ? (await pool.query<AppliedMigration>(SELECT_APPLIED)).rows : [];
+  const next = findNextMigration(readMigrations('postgresql'), applied);
+  if (next) throw new MigrationError(`The database lacks migration ${next.name}. Run: npx todo-api migrate`);
+  return [];
+}
+
+/** Applies the migrations that are missing, each in a transaction of its own that locks out a second runner. */
+async function applyMigrations(pool: Pool): Promise<string[]> {
+  const client = await pool.connect();
+  try {
+    const migrated: string[] = [];
+    for (let name = await applyNext(client); name; name = await applyNext(client)) migrated.push(name);
+    return migrated;
+  } finally {
+    client.release(true);
+  }
+}
+
+async function applyNext(client: PoolClient): Promise<string | undefined> {
+  try {
+    await client.query('BEGIN');
+    await client.query('SET LOCAL statement_timeout = 0');
+    // The key of Prisma's own migrate; a lock of the transaction holds through pgbouncer, too.
+    await client.query('SELECT pg_advisory_xact_lock(72707369)');
+    await client.query(MIGRATIONS_TABLE);
+    const { rows } = await client.query<AppliedMigration>(SELECT_APPLIED);
+    const next = findNextMigration(readMigrations('postgresql'), rows);
+    if (next) {
+      await client.query(next.sql);
+      await client.query(INSERT_APPLIED, [randomUUID(), next.checksum, next.name]);
+    }
+    await client.query('COMMIT');
+    return next?.name;
+  } catch (error) {
+    await client.query('ROLLBACK').catch(() => {});
+    throw error;
+  }
+}
+
+const MIGRATIONS_TABLE = `
+  CREATE TABLE IF NOT EXISTS _prisma_migrations (
+    id                      VARCHAR(36) PRIMARY KEY NOT NULL,
+    checksum                VARCHAR(64) NOT NULL,
+    finished_at             TIMESTAMPTZ,
+    migration_name          VARCHAR(255) NOT NULL,
+    logs                    TEXT,
+    rolled_back_at          TIMESTAMPTZ,
+    started_at              TIMESTAMPTZ NOT NULL DEFAULT now(),
+    applied_steps_count     INTEGER NOT NULL DEFAULT 0
+  )`;
+const INSERT_APPLIED = `
+  INSERT INTO _prisma_migrations (id, checksum, migration_name, started_at, finished_at, applied_steps_count)
+  VALUES ($1, $2, $3, now(), clock_timestamp(), 1)`;
+
+const COLUMNS = `id, title, body, is_completed, date_created,
+  to_char(updated_at AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS last_modified, owner_id AS owner`;
+const USER = 'users.id, is_active AS "isActive", is_superuser AS "isSuperuser"';
+
+function prepareStatements(pool: Pool, named: boolean): Statements {
+  async function write<Row extends QueryResultRow>(name: string, text: string, values: unknown[]) {
+    return pool.query<Row>(named ? { name, text, values } : { text, values });
+  }
+
+  /** A read is asked again where its connection broke; a write might have been done. */
+  async function read<Row extends QueryResultRow>(name: string, text: string, values: unknown[]): Promise<Row[]> {
+    const result = await write<Row>(name, text, values).catch((error) => {
+      if (!isBrokenConnection(error)) throw error;
+      return write<Row>(name, text, values);
+    });
+    return result.rows;
+  }
+
+  async function readTodo(viewer: Viewer, id: number) {
+    const rows = viewer.isSuperuser
+      ? await read<TodoRow>('readAny', `SELECT ${COLUMNS} FROM todos WHERE id = $1`, [id])
+      : await read<TodoRow>('readOwn', `SELECT ${COLUMNS} FROM todos WHERE id = $1 AND owner_id = $2`, [id, viewer.id]);
+    return rows[0];
+  }
+
+  return {
+    async findTokenUser(digest) {
+      const [user] = await read<LiveUser>(
+        'findTokenUser',
+        `SELECT ${USER} FROM api_tokens JOIN users ON users.id = user_id WHERE digest = $1`,
+        [digest],
+      );
+      return user;
+    },
+
+    async findSessionUser(sid, userId) {
+      const [user] = await read<LiveUser>(
+        'findSessionUser',
+        `SELECT ${USER} FROM sessions JOIN users ON users.id = user_id WHERE sessions.id = $1 AND user_id = $2`,
+        [sid, userId],
+      );
+      return user;
+    },
+
+    pageTodos: (viewer, after, limit) =>
+      viewer.isSuperuser
+        ? read('pageAll', `SELECT ${COLUMNS} FROM todos WHERE id > $1 ORDER BY id LIMIT $2`, [after, limit])
+        : read('pageOwn', `SELECT ${COLUMNS} FROM todos WHERE owner_id = $1 AND id > $2 ORDER BY id LIMIT $3`, [
+            viewer.id,
+            after,
+            limit,
+          ]),
+
+    readTodo,
+
+    async addTodo(ownerId, { title, body, is_completed, date_created }) {
+      const { rows } = await write<TodoRow>(
+        'addTodo',
+        `INSERT INTO todos (owner_id, title, body, is_completed, date_created) VALUES ($1, $2, $3, $4, $5) RETURNING ${COLUMNS}`,
+        [ownerId, title, body, is_completed, date_created],
+      );
+      return rows[0] as TodoRow;
+    },
+
+    async changeTodo(viewer, id, fields) {
+      const columns = TODO_COLUMNS.filter((column) => fields[column] !== undefined);
+      if (columns.length === 0) return readTodo(viewer, id);
+      const values = [...columns.map((column) => fields[column]), id];
+      const assignments = columns.map((column, index) => `${column} = $${index + 1}`);
+      const own = viewer.isSuperuser ? '' : ` AND owner_id = $${values.push(viewer.id)}`;
+      const { rows } = await write<TodoRow>(
+        `change ${columns}${own && ' own'}`,
+        `UPDATE todos SET ${assignments.join(', ')}, updated_at = now(), version = version + 1
+         WHERE id = $${columns.length + 1}${own} RETURNING ${COLUMNS}`,
+        values,
+      );
+      return rows[0];
+    },
+
+    async removeTodo(viewer, id) {
+      const { rowCount } = viewer.isSuperuser
+        ? await write('removeAny', 'DELETE FROM todos WHERE id = $1', [id])
+        : await write('removeOwn', 'DELETE FROM todos WHERE id = $1 AND owner_id = $2', [id, viewer.id]);
+      return rowCount === 1;
+    },
+  };
+}
