@@ -1,6 +1,6 @@
 import { createHmac, hash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { isMissing, isUniqueViolation, type Prisma } from './database/index.ts';
-import type { Login } from './users.ts';
+import { type Login, noteLogin } from './users.ts';
 
 /** 160 bits in hex, the form of Django REST Framework's authtoken. */
 export const API_TOKEN = /^[0-9a-f]{40}$/;
@@ -27,15 +27,19 @@ export async function obtainApiToken(
   for (;;) {
     const stored = await prisma.apiToken.findFirst({ where: { userId: user.id, nonce: { not: null } } });
     const key = stored?.nonce ? deriveKey(secretKey, stored.nonce) : undefined;
-    if (stored && key && timingSafeEqual(Buffer.from(digestApiToken(key)), Buffer.from(stored.digest))) return key;
-
+    const isGood = stored && key && timingSafeEqual(Buffer.from(digestApiToken(key)), Buffer.from(stored.digest));
     const nonce = randomBytes(20).toString('hex');
     const data = { nonce, digest: digestApiToken(deriveKey(secretKey, nonce)), createdAt: new Date() };
-    const apiTokens = stored
-      ? { updateMany: { where: { id: stored.id, digest: stored.digest }, data } }
-      : { create: { name: 'default', ...data } };
+    const login = 'password' in user ? [noteLogin(prisma, user)] : [];
     try {
-      await prisma.user.update({ where: user, data: { apiTokens } });
+      if (isGood) {
+        await prisma.$transaction(login);
+        return key;
+      }
+      const change = stored
+        ? prisma.apiToken.updateMany({ where: { id: stored.id, digest: stored.digest }, data })
+        : prisma.apiToken.create({ data: { userId: user.id, name: 'default', ...data } });
+      await prisma.$transaction([...login, change]);
     } catch (error) {
       if (isMissing(error)) return undefined;
       // Another request made it first: the next round reads what it made.

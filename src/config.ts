@@ -18,6 +18,12 @@ export const Config = Type.Object({
     maximum: 65535,
     description: 'Port to listen on; 0 takes any free one.',
   }),
+  WEB_CONCURRENCY: Type.Integer({
+    default: 1,
+    minimum: 1,
+    maximum: 256,
+    description: 'Processes that share the port; also `serve --workers`.',
+  }),
   DATABASE_URL: Type.String({
     default: 'file:./data/todo.db',
     pattern: '^(file:[^?]+|postgres(ql)?://.+)$',

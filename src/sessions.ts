@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { isMissing, type Prisma } from './database/index.ts';
 import { JwtBlacklisted, JwtInvalid, JwtWrongType, UserInactive } from './errors.ts';
-import type { Login } from './users.ts';
+import { type Login, noteLogin } from './users.ts';
 
 /** The claims of a JWT as SimpleJWT writes them; times are seconds since 1970. */
 export interface Claims {
@@ -59,9 +59,9 @@ export async function startSession(
 ): Promise<{ refresh: string; access: string } | undefined> {
   const user = { user_id: login.id, sid: randomId() };
   const refresh: Claims = { ...newClaims('refresh', lifetimes.refresh), ...user };
-  const session = { id: user.sid, refreshJti: refresh.jti, expiresAt: new Date(refresh.exp * 1000) };
+  const session = { id: user.sid, userId: login.id, refreshJti: refresh.jti, expiresAt: new Date(refresh.exp * 1000) };
   try {
-    await prisma.user.update({ where: login, data: { sessions: { create: session } }, select: { id: true } });
+    await prisma.$transaction([noteLogin(prisma, login), prisma.session.create({ data: session })]);
   } catch (error) {
     if (isMissing(error)) return undefined;
     throw error;

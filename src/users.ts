@@ -17,18 +17,26 @@ export function normaliseUsername(username: string): string {
 
 /**
  * The login of an active user with this password; undefined for a wrong password, an unknown and an
- * inactive user, in the same time. Renews a hash of outdated parameters and notes the time.
+ * inactive user, in the same time. Renews a hash of outdated parameters.
  */
 export async function authenticateUser(prisma: Prisma, username: string, password: string): Promise<Login | undefined> {
   const user = await prisma.user.findUnique({ where: { username: normaliseUsername(username) } });
   const isRight = await verifyPassword(user?.password, password);
   if (!user || !isRight || !user.isActive) return undefined;
-  const renewed = needsRehash(user.password) ? await hashPassword(password) : user.password;
-  const { count } = await prisma.user.updateMany({
-    where: { id: user.id, password: user.password, isActive: true },
-    data: { lastLogin: new Date(), password: renewed },
-  });
-  return count === 1 ? { id: user.id, password: renewed, isActive: true } : undefined;
+  const login: Login = { id: user.id, password: user.password, isActive: true };
+  if (!needsRehash(user.password)) return login;
+  const renewed = await hashPassword(password);
+  const { count } = await prisma.user.updateMany({ where: login, data: { password: renewed } });
+  return count === 1 ? { ...login, password: renewed } : undefined;
+}
+
+/**
+ * Notes the time of a login. In a transaction with what the login is for, it sees to it that nothing is
+ * made for a password that was changed meanwhile: it fails (`isMissing`) where the login no longer
+ * holds, and has a change wait that comes after it.
+ */
+export function noteLogin(prisma: Prisma, login: Login) {
+  return prisma.user.update({ where: login, data: { lastLogin: new Date() }, select: { id: true } });
 }
 
 const USERNAME = /^[\p{L}\p{N}_.@+-]+$/u;
@@ -82,12 +90,13 @@ export async function createUser(
 
 /** Sets the password and ends every token and session of the user. */
 export async function changePassword(prisma: Prisma, userId: number, password: string): Promise<void> {
-  const data = {
-    password: await hashPassword(password),
-    apiTokens: { deleteMany: {} },
-    sessions: { deleteMany: {} },
-  };
-  await prisma.user.update({ where: { id: userId }, data });
+  const hash = await hashPassword(password);
+  // The user first: a login that is under way is finished before, and its session found, or refused after.
+  await prisma.$transaction([
+    prisma.user.update({ where: { id: userId }, data: { password: hash } }),
+    prisma.apiToken.deleteMany({ where: { userId } }),
+    prisma.session.deleteMany({ where: { userId } }),
+  ]);
 }
 
 /**
@@ -95,8 +104,10 @@ export async function changePassword(prisma: Prisma, userId: number, password: s
  * superuser, who must stay.
  */
 export async function deleteUser(prisma: Prisma, userId: number): Promise<boolean> {
-  const count = await prisma.$executeRaw`
+  const deletion = prisma.$executeRaw`
     DELETE FROM users WHERE id = ${userId} AND NOT (is_active AND is_superuser AND NOT EXISTS
       (SELECT 1 FROM users AS other WHERE other.is_active AND other.is_superuser AND other.id <> users.id))`;
+  // Two superusers deleted at once must not each see the other as the one who stays.
+  const [count] = await prisma.$transaction([deletion], { isolationLevel: 'Serializable' });
   return count === 1;
 }

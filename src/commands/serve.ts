@@ -1,24 +1,65 @@
+import cluster from 'node:cluster';
 import closeWithGrace from 'close-with-grace';
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
+import type { FastifyBaseLogger } from 'fastify';
+import { pino } from 'pino';
 import { buildApp } from '../app.ts';
-import { loadConfig } from '../config.ts';
+import { type Config, loadConfig } from '../config.ts';
+import { CommandError } from '../errors.ts';
+import { loggerOptions } from '../logging.ts';
+import { startWorkers } from '../workers.ts';
 
 export function serve(program: Command) {
   program
     .command('serve')
     .description('serve the API until SIGTERM or SIGINT')
-    .action(async () => {
+    .option('-w, --workers <number>', 'processes that share the port; the default is WEB_CONCURRENCY', toCount)
+    .action(async ({ workers }: { workers?: number }) => {
       const config = loadConfig();
-      const app = await buildApp(config);
-      closeWithGrace({ delay: config.SHUTDOWN_DELAY + 30_000, logger: app.log }, async ({ err }) => {
-        if (err) app.log.fatal({ err }, 'stopped by a fault');
-        else await app.shutDown();
-      });
-      const address = await app.listen({ host: config.HOST, port: config.PORT, listenTextResolver: () => 'listening' });
-      app.log.info(`API: ${address}/api/v1/todo/`);
-      app.log.info(`Documentation: ${address}/docs/`);
-      if ((await app.prisma.user.count()) === 0) {
-        app.log.info('There is no user yet. Make the first one: npx todo-api createsuperuser');
-      }
+      const count = workers ?? config.WEB_CONCURRENCY;
+      if (count > 1 && cluster.isPrimary) await supervise(config, count);
+      else await listen(config);
     });
 }
+
+function toCount(value: string): number {
+  const count = Number(value);
+  if (!Number.isInteger(count) || count < 1 || count > 256) throw new InvalidArgumentError('A number from 1 to 256.');
+  return count;
+}
+
+async function listen(config: Config) {
+  const app = await buildApp(config);
+  endWith(config, app.log, () => app.shutDown());
+  const address = await app.listen({ host: config.HOST, port: config.PORT, listenTextResolver: () => 'listening' });
+  if (cluster.isWorker && cluster.worker?.id !== 1) return;
+  app.log.info(`API: ${address}/api/v1/todo/`);
+  app.log.info(`Documentation: ${address}/docs/`);
+  if ((await app.prisma.user.count()) === 0) {
+    app.log.info('There is no user yet. Make the first one: npx todo-api createsuperuser');
+  }
+}
+
+async function supervise(config: Config, count: number) {
+  const log = pino(loggerOptions(config.LOG_LEVEL) as object) as unknown as FastifyBaseLogger;
+  const stop = await startWorkers(count, log).catch((error) => {
+    throw new CommandError(error.message);
+  });
+  endWith(config, log, stop);
+  log.info({ workers: count }, 'workers started');
+}
+
+/** Has the process end in order on a signal, and with a line in the log on a fault. */
+function endWith(config: Config, log: FastifyBaseLogger, stop: () => Promise<void>) {
+  const skip = cluster.isWorker ? [...SIGNALS] : [];
+  const { close } = closeWithGrace({ delay: config.SHUTDOWN_DELAY + 30_000, logger: log, skip }, async ({ err }) => {
+    if (err) log.fatal({ err }, 'stopped by a fault');
+    else await stop();
+  });
+  if (!cluster.isWorker) return;
+  // Terminals and supervisors send a signal to all processes; a worker ends when the first one says so.
+  for (const signal of SIGNALS) process.on(signal, () => {});
+  process.once('message', close);
+}
+
+const SIGNALS = ['SIGINT', 'SIGTERM'] as const;

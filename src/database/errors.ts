@@ -23,8 +23,8 @@ const hasCode = (error: unknown, codes: Set<unknown>) => codesOf(error).some((co
 /** Whether Prisma refused a value that must be unique. */
 export const isUniqueViolation = (error: unknown) => (error as DatabaseError).code === 'P2002';
 
-/** Whether Prisma found no record of the condition to write to. */
-export const isMissing = (error: unknown) => (error as DatabaseError).code === 'P2025';
+/** Whether Prisma found no record of the condition to write to, or to refer to. */
+export const isMissing = (error: unknown) => ['P2025', 'P2003'].includes((error as { code: string }).code);
 
 // The connection, not the statement, failed: the server went away, or was not there.
 const BROKEN = new Set<unknown>([

@@ -1,18 +1,16 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { type Database, openDatabase } from '../../src/database/index.ts';
-import { SECRET_KEY, temporaryDirectory } from '../helper.ts';
+import { configure, makeDatabase, SECRET_KEY } from '../helper.ts';
 
-/** A new database in a directory of its own; closed and gone after the test. */
-export function open(t: Pick<TestContext, 'after'>): Database & { path: string } {
-  const path = join(temporaryDirectory(t), 'todo.db');
-  const database = openDatabase(`file:${path}`);
+/** A new database, closed and gone after the test. */
+export async function open(t: Pick<TestContext, 'after'>): Promise<Database> {
+  const database = await openDatabase(configure(await makeDatabase(t)));
   t.after(() => database.close());
-  return { ...database, path };
+  return database;
 }
 
 /** A user who cannot log in, made without the cost of a hash. */
@@ -58,4 +56,36 @@ export async function outcome(child: ChildProcess, input = ''): Promise<Outcome>
     text(child.stderr as NodeJS.ReadableStream),
   ]);
   return { code, stdout, stderr };
+}
+
+export interface Server {
+  child: ChildProcess;
+  origin: string;
+  /** Everything that it has written so far. */
+  log(): string;
+}
+
+/** Starts the server on a free port, and gives it when it listens; ended after the test. */
+export async function startServer(t: Pick<TestContext, 'after'>, options: Run, args: string[] = []): Promise<Server> {
+  const child = start(['serve', ...args], {
+    ...options,
+    settings: { HOST: '127.0.0.1', PORT: '0', ...options.settings },
+  });
+  const exit = once(child, 'exit');
+  t.after(async () => {
+    if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
+    await exit;
+  });
+  let log = '';
+  const origin = await new Promise<string>((resolve, reject) => {
+    const read = (chunk: Buffer) => {
+      log += chunk;
+      const [, address] = /API: (http:\/\/[^/]+)/.exec(log) ?? [];
+      if (address) resolve(address);
+    };
+    child.stdout?.on('data', read);
+    child.stderr?.on('data', read);
+    exit.then(([code]) => reject(new Error(`The server ended with ${code}:\n${log}`)));
+  });
+  return { child, origin, log: () => log };
 }

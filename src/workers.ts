@@ -1,0 +1,54 @@
+import cluster, { type Worker } from 'node:cluster';
+import { once } from 'node:events';
+import type { FastifyBaseLogger } from 'fastify';
+
+const PAUSE_MS = 1000;
+
+/**
+ * Runs this command in `count` processes that share its port, and replaces each that dies; to be called
+ * in the first process. Returns the function that has all of them finish what they do and exit.
+ * Rejects where a process ends before it listens: the next one would, too.
+ */
+export async function startWorkers(count: number, log: FastifyBaseLogger): Promise<() => Promise<void>> {
+  let isStopping = false;
+
+  async function start(): Promise<void> {
+    const worker = cluster.fork();
+    const [event] = await Promise.race([
+      once(worker, 'listening').then(() => ['listening']),
+      once(worker, 'exit').then(() => ['exit']),
+    ]);
+    if (event === 'exit') throw new Error('A worker ended before it could listen.');
+    worker.once('exit', (code, signal) => {
+      if (isStopping) return;
+      log.error({ worker: worker.process.pid, code, signal }, 'worker died and is replaced');
+      replace();
+    });
+  }
+
+  /** Until one listens: what keeps a worker from starting, such as a database that is away, may pass. */
+  function replace(): void {
+    if (isStopping) return;
+    start().catch(() => setTimeout(replace, PAUSE_MS));
+  }
+
+  async function stop(): Promise<void> {
+    isStopping = true;
+    const workers = Object.values(cluster.workers ?? {}) as Worker[];
+    await Promise.all(
+      workers.map((worker) => {
+        const exit = once(worker, 'exit');
+        worker.send('stop');
+        return exit;
+      }),
+    );
+  }
+
+  try {
+    await Promise.all(Array.from({ length: count }, start));
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return stop;
+}

@@ -1,0 +1,122 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { openDatabase } from '../../src/database/index.ts';
+import { createUser } from '../../src/users.ts';
+import {
+  type Answer,
+  configure,
+  makeDatabase,
+  PASSWORD,
+  type SendOptions,
+  send,
+  temporaryDirectory,
+} from '../helper.ts';
+import { run, startServer } from './helper.ts';
+
+const OTHER_PASSWORD = 'granite-lantern-heron-84';
+
+/** Three server processes on one database, of which each must know at once what was done at another. */
+test('processes share everything', async (t) => {
+  const directory = temporaryDirectory(t);
+  const settings = await makeDatabase(t);
+  const database = await openDatabase(configure(settings));
+  t.after(() => database.close());
+  for (const username of ['paul', 'anna', 'maria', 'otto']) {
+    await createUser(database.prisma, { username, email: '', password: PASSWORD, isSuperuser: false });
+  }
+  const servers = await Promise.all([1, 2, 3].map(() => startServer(t, { directory, settings })));
+  const [a, b, c] = servers.map(({ origin }) => origin) as [string, string, string];
+  const list = (origin: string, authorization: string) => send(origin, 'GET', '/api/v1/todo/', { authorization });
+  const logIn = async (origin: string, username: string, password = PASSWORD) => {
+    const json = { username, password };
+    const token = await send(origin, 'POST', '/api/token', { json });
+    const pair = await send(origin, 'POST', '/api/jwt/token/', { json });
+    return { token: `Token ${token.body.token}`, bearer: `Bearer ${pair.body.access}`, refresh: pair.body.refresh };
+  };
+
+  await t.test('a token and a session that one made, the others accept', async () => {
+    const { token, bearer } = await logIn(a, 'paul');
+    for (const origin of [b, c]) {
+      assert.equal((await list(origin, token)).status, 200);
+      assert.equal((await list(origin, bearer)).status, 200);
+    }
+  });
+
+  await t.test('a logout at one is one at the others', async () => {
+    const { bearer, refresh } = await logIn(a, 'paul');
+    assert.equal((await send(b, 'POST', '/api/jwt/token/blacklist/', { json: { refresh } })).status, 200);
+    for (const origin of [a, b, c]) assert.equal((await list(origin, bearer)).status, 401);
+    assert.equal((await send(c, 'POST', '/api/jwt/token/refresh/', { json: { refresh } })).status, 401);
+  });
+
+  await t.test('a new password ends every credential everywhere', async () => {
+    const { token, bearer } = await logIn(a, 'anna');
+    const input = `${OTHER_PASSWORD}\n`;
+    const change = await run(['changepassword', 'anna', '--password-stdin'], { directory, settings, input });
+    assert.equal(change.code, 0, change.stderr);
+    for (const origin of [a, b, c]) {
+      assert.equal((await list(origin, token)).status, 401);
+      assert.equal((await list(origin, bearer)).status, 401);
+    }
+    assert.equal((await list(b, (await logIn(c, 'anna', OTHER_PASSWORD)).token)).status, 200);
+  });
+
+  await t.test('a deactivation holds at the next request, and an activation restores', async () => {
+    const { token, bearer } = await logIn(a, 'maria');
+    assert.equal((await run(['deactivate', 'maria'], { directory, settings })).code, 0);
+    for (const origin of [a, b, c]) {
+      assert.equal((await list(origin, token)).body.detail, 'User inactive or deleted.');
+      assert.equal((await list(origin, bearer)).body.code, 'user_inactive');
+    }
+    assert.equal((await run(['activate', 'maria'], { directory, settings })).code, 0);
+    for (const origin of [a, b, c]) assert.equal((await list(origin, bearer)).status, 200);
+  });
+
+  await t.test('a new user who asks for the token at all of them at once gets one', async () => {
+    const ask = (origin: string) =>
+      send(origin, 'POST', '/api/token', { json: { username: 'otto', password: PASSWORD } });
+    const answers = await Promise.all([a, b, c, a, b, c, a, b, c].map(ask));
+    assert.equal(new Set(answers.map(({ text }) => text)).size, 1);
+    assert.equal((await list(a, `Token ${answers[0]?.body.token}`)).status, 200);
+  });
+
+  await t.test('two changes of different fields at once both hold', async () => {
+    const { token: authorization } = await logIn(a, 'paul');
+    const at = (origin: string, method: string, path: string, options: SendOptions = {}) =>
+      send(origin, method, path, { authorization, ...options });
+    for (let round = 0; round < 10; round++) {
+      const { body: todo }: Answer = await at(a, 'POST', '/api/v1/todo/', {
+        json: { title: 'before', body: 'before' },
+      });
+      const path = `/api/v1/todo/${todo.id}/`;
+      await Promise.all([
+        at(b, 'PATCH', path, { json: { title: 'after' } }),
+        at(c, 'PATCH', path, { json: { body: 'after' } }),
+      ]);
+      const changed = await database.prisma.todo.findUniqueOrThrow({ where: { id: todo.id } });
+      assert.deepEqual([changed.title, changed.body, changed.version], ['after', 'after', 3]);
+    }
+  });
+});
+
+test('workers share a port, are replaced when they die, and end in order', async (t) => {
+  const directory = temporaryDirectory(t);
+  const settings = await makeDatabase(t);
+  const server = await startServer(t, { directory, settings }, ['--workers', '2']);
+  const until = async (pattern: RegExp) => {
+    while (!pattern.test(server.log())) await new Promise((resolve) => setTimeout(resolve, 20));
+  };
+  await until(/workers started/);
+  const pids = new Set(server.log().match(/"pid":\d+/g));
+  assert.equal(pids.size, 3, 'two workers and the process that started them');
+  const [worker] = [...pids].map((text) => Number(text.slice(6))).filter((pid) => pid !== server.child.pid);
+
+  process.kill(worker as number, 'SIGKILL');
+  await until(/worker died and is replaced(.|\n)*listening/);
+  for (let i = 0; i < 6; i++) assert.equal((await send(server.origin, 'GET', '/readyz')).status, 200);
+
+  const exit = new Promise((resolve) => server.child.once('exit', resolve));
+  server.child.kill('SIGTERM');
+  assert.equal(await exit, 0);
+  await assert.rejects(send(server.origin, 'GET', '/readyz'), { code: 'ECONNREFUSED' });
+});
