@@ -36,6 +36,13 @@ export const Config = Type.Object({
     maximum: 1000,
     description: 'PostgreSQL connections of a process at most.',
   }),
+  DATABASE_TIMEOUT: Type.Integer({
+    default: 5000,
+    minimum: 100,
+    maximum: 600_000,
+    description:
+      'Milliseconds that PostgreSQL has to give a connection, or to answer a statement; then the answer is 503.',
+  }),
   DATABASE_NAMED_STATEMENTS: Type.Boolean({
     default: true,
     description: 'Whether statements are prepared by name; `false` behind a pgbouncer before 1.21 in transaction mode.',

@@ -22,14 +22,6 @@ import {
   type Viewer,
 } from './statements.ts';
 
-// Nothing may wait without end: for a connection, for an answer, or on a forgotten transaction.
-const TIMEOUTS = {
-  connectionTimeoutMillis: 5_000,
-  statement_timeout: 10_000,
-  idle_in_transaction_session_timeout: 10_000,
-  query_timeout: 12_000,
-};
-
 /**
  * Opens a PostgreSQL database with one bounded pool for Prisma and the prepared statements.
  * @throws {MigrationError} where its migrations are not those of this version, and `migrate` is not set
@@ -39,7 +31,12 @@ export async function openPostgresql(config: Config, { migrate = false }): Promi
     connectionString: config.DATABASE_URL,
     max: config.DATABASE_POOL_SIZE,
     keepAlive: true,
-    ...TIMEOUTS,
+    // Nothing may wait without end: for a connection, for an answer, or on a forgotten transaction.
+    connectionTimeoutMillis: config.DATABASE_TIMEOUT,
+    statement_timeout: config.DATABASE_TIMEOUT,
+    idle_in_transaction_session_timeout: config.DATABASE_TIMEOUT,
+    // Where the server itself is gone without a word.
+    query_timeout: config.DATABASE_TIMEOUT + 1000,
   });
   // A connection that breaks while it is idle is replaced on use.
   pool.on('error', () => {});
