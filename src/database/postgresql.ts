@@ -118,85 +118,75 @@ const COLUMNS = `id, title, body, is_completed, date_created,
   to_char(updated_at AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS last_modified, owner_id AS owner`;
 const USER = 'users.id, is_active AS "isActive", is_superuser AS "isSuperuser"';
 
+/** The statements of every request, under the names by which they are prepared. */
+export const SQL = {
+  findTokenUser: `SELECT ${USER} FROM api_tokens JOIN users ON users.id = user_id WHERE digest = $1`,
+  findSessionUser: `SELECT ${USER} FROM sessions JOIN users ON users.id = user_id WHERE sessions.id = $1 AND user_id = $2`,
+  pageAny: `SELECT ${COLUMNS} FROM todos WHERE id > $1 ORDER BY id LIMIT $2`,
+  pageOwn: `SELECT ${COLUMNS} FROM todos WHERE id > $1 AND owner_id = $3 ORDER BY id LIMIT $2`,
+  readAny: `SELECT ${COLUMNS} FROM todos WHERE id = $1`,
+  readOwn: `SELECT ${COLUMNS} FROM todos WHERE id = $1 AND owner_id = $2`,
+  add: `INSERT INTO todos (owner_id, title, body, is_completed, date_created)
+    VALUES ($1, $2, $3, $4, $5) RETURNING ${COLUMNS}`,
+  removeAny: 'DELETE FROM todos WHERE id = $1',
+  removeOwn: 'DELETE FROM todos WHERE id = $1 AND owner_id = $2',
+} as const;
+
+/** Writes these columns and no other; the values are theirs, the id and, where it must be theirs, the owner. */
+export function changeSql(columns: readonly string[], isOwn: boolean): string {
+  const assignments = columns.map((column, index) => `${column} = $${index + 1}`);
+  return `UPDATE todos SET ${assignments.join(', ')}, updated_at = now(), version = version + 1
+    WHERE id = $${columns.length + 1}${isOwn ? ` AND owner_id = $${columns.length + 2}` : ''} RETURNING ${COLUMNS}`;
+}
+
 function prepareStatements(pool: Pool, named: boolean): Statements {
-  async function write<Row extends QueryResultRow>(name: string, text: string, values: unknown[]) {
+  function query<Row extends QueryResultRow>(name: string, text: string, values: unknown[]) {
     return pool.query<Row>(named ? { name, text, values } : { text, values });
   }
 
-  /** A read is asked again where its connection broke; a write might have been done. */
-  async function read<Row extends QueryResultRow>(name: string, text: string, values: unknown[]): Promise<Row[]> {
-    const result = await write<Row>(name, text, values).catch((error) => {
-      if (!isBrokenConnection(error)) throw error;
-      return write<Row>(name, text, values);
-    });
-    return result.rows;
+  function write<Row extends QueryResultRow>(name: keyof typeof SQL, values: unknown[]) {
+    return query<Row>(name, SQL[name], values);
   }
 
-  async function readTodo(viewer: Viewer, id: number) {
-    const rows = viewer.isSuperuser
-      ? await read<TodoRow>('readAny', `SELECT ${COLUMNS} FROM todos WHERE id = $1`, [id])
-      : await read<TodoRow>('readOwn', `SELECT ${COLUMNS} FROM todos WHERE id = $1 AND owner_id = $2`, [id, viewer.id]);
-    return rows[0];
+  /** A read is asked again where its connection broke; a write might have been done. */
+  async function read<Row extends QueryResultRow>(name: keyof typeof SQL, values: unknown[]): Promise<Row[]> {
+    const { rows } = await write<Row>(name, values).catch((error) => {
+      if (!isBrokenConnection(error)) throw error;
+      return write<Row>(name, values);
+    });
+    return rows;
+  }
+
+  async function readTodo(viewer: Viewer, id: number): Promise<TodoRow | undefined> {
+    const [row] = viewer.isSuperuser
+      ? await read<TodoRow>('readAny', [id])
+      : await read<TodoRow>('readOwn', [id, viewer.id]);
+    return row;
   }
 
   return {
-    async findTokenUser(digest) {
-      const [user] = await read<LiveUser>(
-        'findTokenUser',
-        `SELECT ${USER} FROM api_tokens JOIN users ON users.id = user_id WHERE digest = $1`,
-        [digest],
-      );
-      return user;
-    },
-
-    async findSessionUser(sid, userId) {
-      const [user] = await read<LiveUser>(
-        'findSessionUser',
-        `SELECT ${USER} FROM sessions JOIN users ON users.id = user_id WHERE sessions.id = $1 AND user_id = $2`,
-        [sid, userId],
-      );
-      return user;
-    },
-
+    findTokenUser: async (digest) => (await read<LiveUser>('findTokenUser', [digest]))[0],
+    findSessionUser: async (sid, userId) => (await read<LiveUser>('findSessionUser', [sid, userId]))[0],
     pageTodos: (viewer, after, limit) =>
-      viewer.isSuperuser
-        ? read('pageAll', `SELECT ${COLUMNS} FROM todos WHERE id > $1 ORDER BY id LIMIT $2`, [after, limit])
-        : read('pageOwn', `SELECT ${COLUMNS} FROM todos WHERE owner_id = $1 AND id > $2 ORDER BY id LIMIT $3`, [
-            viewer.id,
-            after,
-            limit,
-          ]),
-
+      viewer.isSuperuser ? read('pageAny', [after, limit]) : read('pageOwn', [after, limit, viewer.id]),
     readTodo,
-
     async addTodo(ownerId, { title, body, is_completed, date_created }) {
-      const { rows } = await write<TodoRow>(
-        'addTodo',
-        `INSERT INTO todos (owner_id, title, body, is_completed, date_created) VALUES ($1, $2, $3, $4, $5) RETURNING ${COLUMNS}`,
-        [ownerId, title, body, is_completed, date_created],
-      );
+      const { rows } = await write<TodoRow>('add', [ownerId, title, body, is_completed, date_created]);
       return rows[0] as TodoRow;
     },
-
     async changeTodo(viewer, id, fields) {
       const columns = TODO_COLUMNS.filter((column) => fields[column] !== undefined);
       if (columns.length === 0) return readTodo(viewer, id);
-      const values = [...columns.map((column) => fields[column]), id];
-      const assignments = columns.map((column, index) => `${column} = $${index + 1}`);
-      const own = viewer.isSuperuser ? '' : ` AND owner_id = $${values.push(viewer.id)}`;
-      const { rows } = await write<TodoRow>(
-        `change ${columns}${own && ' own'}`,
-        `UPDATE todos SET ${assignments.join(', ')}, updated_at = now(), version = version + 1
-         WHERE id = $${columns.length + 1}${own} RETURNING ${COLUMNS}`,
-        values,
-      );
+      const isOwn = !viewer.isSuperuser;
+      const values = [...columns.map((column) => fields[column]), id, ...(isOwn ? [viewer.id] : [])];
+      const name = `change${isOwn ? 'Own' : 'Any'} ${columns}`;
+      const { rows } = await query<TodoRow>(name, changeSql(columns, isOwn), values);
       return rows[0];
     },
-
     async removeTodo(viewer, id) {
       const { rowCount } = viewer.isSuperuser
-        ? await write('removeAny', 'DELETE FROM todos WHERE id = $1', [id])
-        : await write('removeOwn', 'DELETE FROM todos WHERE id = $1 AND owner_id = $2', [id, viewer.id]);
+        ? await write('removeAny', [id])
+        : await write('removeOwn', [id, viewer.id]);
       return rowCount === 1;
     },
   };
