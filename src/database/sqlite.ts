@@ -129,35 +129,48 @@ const INSERT_APPLIED = `
 
 const COLUMNS =
   'id, title, body, is_completed, date_created, substr(updated_at, 1, 10) AS last_modified, owner_id AS owner';
+const USER = 'users.id, is_active, is_superuser';
 const NOW = "strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now')";
+
+/** The statements of every request. */
+export const SQL = {
+  findTokenUser: `SELECT ${USER} FROM api_tokens JOIN users ON users.id = user_id WHERE digest = ?`,
+  findSessionUser: `SELECT ${USER} FROM sessions JOIN users ON users.id = user_id WHERE sessions.id = ? AND user_id = ?`,
+  pageAny: `SELECT ${COLUMNS} FROM todos WHERE id > ? ORDER BY id LIMIT ?`,
+  pageOwn: `SELECT ${COLUMNS} FROM todos WHERE owner_id = ? AND id > ? ORDER BY id LIMIT ?`,
+  readAny: `SELECT ${COLUMNS} FROM todos WHERE id = ?`,
+  readOwn: `SELECT ${COLUMNS} FROM todos WHERE id = ? AND owner_id = ?`,
+  add: `INSERT INTO todos (owner_id, title, body, is_completed, date_created, created_at, updated_at)
+    SELECT ?, ?, ?, ?, ?, now, now FROM (SELECT ${NOW} AS now) RETURNING ${COLUMNS}`,
+  removeAny: 'DELETE FROM todos WHERE id = ?',
+  removeOwn: 'DELETE FROM todos WHERE id = ? AND owner_id = ?',
+} as const;
+
+/** Writes these columns and no other; the values are theirs, the id and, where it must be theirs, the owner. */
+export function changeSql(columns: readonly string[], isOwn: boolean): string {
+  const assignments = columns.map((column) => `${column} = ?`);
+  return `UPDATE todos SET ${assignments.join(', ')}, updated_at = ${NOW}, version = version + 1
+    WHERE id = ?${isOwn ? ' AND owner_id = ?' : ''} RETURNING ${COLUMNS}`;
+}
 
 function prepareStatements(connection: Sqlite.Database, turns: Mutex): Statements {
   const prepare = <Row>(sql: string) => connection.prepare<unknown[], Row>(sql);
-  const findTokenUser = prepare<StoredUser>(
-    `SELECT users.id, is_active, is_superuser FROM api_tokens JOIN users ON users.id = user_id WHERE digest = ?`,
-  );
-  const findSessionUser = prepare<StoredUser>(
-    `SELECT users.id, is_active, is_superuser FROM sessions JOIN users ON users.id = user_id
-     WHERE sessions.id = ? AND user_id = ?`,
-  );
-  const pageAll = prepare<StoredTodo>(`SELECT ${COLUMNS} FROM todos WHERE id > ? ORDER BY id LIMIT ?`);
-  const pageOwn = prepare<StoredTodo>(`SELECT ${COLUMNS} FROM todos WHERE owner_id = ? AND id > ? ORDER BY id LIMIT ?`);
-  const readAny = prepare<StoredTodo>(`SELECT ${COLUMNS} FROM todos WHERE id = ?`);
-  const readOwn = prepare<StoredTodo>(`SELECT ${COLUMNS} FROM todos WHERE id = ? AND owner_id = ?`);
-  const add = prepare<StoredTodo>(
-    `INSERT INTO todos (owner_id, title, body, is_completed, date_created, created_at, updated_at)
-     SELECT ?, ?, ?, ?, ?, now, now FROM (SELECT ${NOW} AS now) RETURNING ${COLUMNS}`,
-  );
-  const removeAny = prepare(`DELETE FROM todos WHERE id = ?`);
-  const removeOwn = prepare(`DELETE FROM todos WHERE id = ? AND owner_id = ?`);
+  const findTokenUser = prepare<StoredUser>(SQL.findTokenUser);
+  const findSessionUser = prepare<StoredUser>(SQL.findSessionUser);
+  const pageAny = prepare<StoredTodo>(SQL.pageAny);
+  const pageOwn = prepare<StoredTodo>(SQL.pageOwn);
+  const readAny = prepare<StoredTodo>(SQL.readAny);
+  const readOwn = prepare<StoredTodo>(SQL.readOwn);
+  const add = prepare<StoredTodo>(SQL.add);
+  const removeAny = prepare(SQL.removeAny);
+  const removeOwn = prepare(SQL.removeOwn);
   const changes = new Map<string, Sqlite.Statement<unknown[], StoredTodo>>();
 
   /** One statement for each set of columns and kind of viewer, prepared on first use. */
-  function prepareChange(columns: string[], isSuperuser: boolean) {
-    const assignments = [...columns.map((column) => `${column} = ?`), `updated_at = ${NOW}`, 'version = version + 1'];
-    const sql = `UPDATE todos SET ${assignments.join(', ')} WHERE id = ?${isSuperuser ? '' : ' AND owner_id = ?'} RETURNING ${COLUMNS}`;
-    const statement = changes.get(sql) ?? prepare<StoredTodo>(sql);
-    changes.set(sql, statement);
+  function prepareChange(columns: readonly string[], isOwn: boolean) {
+    const key = `${columns} ${isOwn}`;
+    const statement = changes.get(key) ?? prepare<StoredTodo>(changeSql(columns, isOwn));
+    changes.set(key, statement);
     return statement;
   }
 
@@ -174,17 +187,17 @@ function prepareStatements(connection: Sqlite.Database, turns: Mutex): Statement
     findTokenUser: async (digest) => toUser(findTokenUser.get(digest)),
     findSessionUser: async (sid, userId) => toUser(findSessionUser.get(sid, userId)),
     pageTodos: async (viewer, after, limit) =>
-      (viewer.isSuperuser ? pageAll.all(after, limit) : pageOwn.all(viewer.id, after, limit)).map((row) => toRow(row)),
+      (viewer.isSuperuser ? pageAny.all(after, limit) : pageOwn.all(viewer.id, after, limit)).map((row) => toRow(row)),
     readTodo: async (viewer, id) => readTodo(viewer, id),
     addTodo: (ownerId, { title, body, is_completed, date_created }) =>
-      write(() => toRow(add.get(ownerId, title, body, is_completed ? 1 : 0, date_created) as StoredTodo)),
+      write(() => toRow(add.get(ownerId, title, body, Number(is_completed), date_created) as StoredTodo)),
     changeTodo: (viewer, id, fields) =>
       write(() => {
         const columns = TODO_COLUMNS.filter((column) => fields[column] !== undefined);
         if (columns.length === 0) return readTodo(viewer, id);
-        const values = columns.map((column) => (column === 'is_completed' ? (fields[column] ? 1 : 0) : fields[column]));
-        const statement = prepareChange(columns, viewer.isSuperuser);
-        return toRow(statement.get(...values, id, ...(viewer.isSuperuser ? [] : [viewer.id])));
+        const values = columns.map((column) => (column === 'is_completed' ? Number(fields[column]) : fields[column]));
+        const owner = viewer.isSuperuser ? [] : [viewer.id];
+        return toRow(prepareChange(columns, owner.length > 0).get(...values, id, ...owner));
       }),
     removeTodo: (viewer, id) =>
       write(() => (viewer.isSuperuser ? removeAny.run(id) : removeOwn.run(id, viewer.id)).changes === 1),
