@@ -22,16 +22,21 @@ export function temporaryDirectory(t: { after(fn: () => void): void }): string {
   return directory;
 }
 
-const server = process.env.TEST_DATABASE_URL;
+/** Whether this run of the suite is on PostgreSQL. */
+export const isOnPostgresql = process.env.TEST_DATABASE_URL !== undefined;
 
-/** The provider that this run of the suite is on. */
-export const isOnPostgresql = server !== undefined;
+const templates = new Map<string | undefined, Promise<string>>();
 
-let template: Promise<string> | undefined;
-
-/** A fresh database, a copy of a once-migrated one, as the settings that name it; gone after the test. */
-export async function makeDatabase(t: Pick<TestContext, 'after'>): Promise<Record<string, string>> {
-  template ??= server ? migrateTemplate(server) : migrateTemplateFile();
+/**
+ * A fresh database, a copy of a once-migrated one, as the settings that name it; gone after the test.
+ * Without a server it is a SQLite file.
+ */
+export async function makeDatabase(
+  t: Pick<TestContext, 'after'>,
+  server = process.env.TEST_DATABASE_URL,
+): Promise<Record<string, string>> {
+  const template = templates.get(server) ?? (server ? migrateTemplate(server) : migrateTemplateFile());
+  templates.set(server, template);
   if (!server) {
     const path = join(temporaryDirectory(t), 'todo.db');
     copyFileSync(await template, path);

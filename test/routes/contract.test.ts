@@ -1,52 +1,14 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { packagePath } from '../../src/package.ts';
-import { type Answer, addUser, build, logIn, PASSWORD } from '../helper.ts';
-
-interface Exchange {
-  request: { method: string; path: string; headers?: Record<string, string>; body?: string };
-  answer: { status: number; content_type?: string; body?: unknown; allow?: string; 'www-authenticate'?: string };
-}
-interface Case {
-  id: string;
-  title: string;
-  exchanges: Exchange[];
-}
-
-const { cases }: { cases: Case[] } = JSON.parse(readFileSync(packagePath('test/contract/cases.json'), 'utf8'));
+import { cases, type Exchange, prepareCases } from '../contract/cases.ts';
+import { type Answer, build } from '../helper.ts';
 
 test('the exchanges recorded from the Django service', async (t) => {
-  const service = await build(t);
-  await addUser(service, 'paul', { isSuperuser: true });
-  const { id: inactiveId } = await addUser(service, 'inactive');
-  const { token: inactiveToken } = await logIn(service, 'inactive');
-  await service.app.prisma.user.update({ where: { id: inactiveId }, data: { isActive: false } });
-  const credentials = await logIn(service, 'paul');
-  const variables: Record<string, string> = {
-    ...credentials,
-    username: 'paul',
-    password: PASSWORD,
-    inactive_username: 'inactive',
-    inactive_password: PASSWORD,
-    inactive_token: inactiveToken,
-  };
-  const fill = (text: string) => text.replace(/\{\{(\w+)\}\}/g, (whole, name) => variables[name] ?? whole);
-  const json = { title: 'there from the start' };
-  const first = await service.send('POST', '/api/v1/todo/', { json, authorization: `Token ${variables.token}` });
-
-  for (const { id, title, exchanges } of cases) {
-    await t.test(`${id}: ${title}`, async () => {
-      variables.id = String(first.body.id);
-      for (const { request, answer: expected } of exchanges) {
-        const headers = Object.entries(request.headers ?? {}).map(([name, value]) => [name, fill(value)]);
-        const answer = await service.send(request.method, fill(request.path), {
-          headers: Object.fromEntries(headers),
-          ...(request.body == null ? {} : { body: fill(request.body) }),
-        });
-        compare(answer, expected, fill);
-        if (request.path.endsWith('/create/') && answer.status === 201) variables.id = String(answer.body.id);
-      }
+  const { fill, repeat } = await prepareCases(await build(t));
+  for (const recorded of cases) {
+    await t.test(`${recorded.id}: ${recorded.title}`, async () => {
+      const answers = await repeat(recorded);
+      for (const [index, { answer }] of recorded.exchanges.entries()) compare(answers[index] as Answer, answer, fill);
     });
   }
 });
