@@ -7,6 +7,7 @@ import { openDatabase, type Prisma } from '../src/database/index.ts';
 import * as postgresql from '../src/database/postgresql.ts';
 import * as sqlite from '../src/database/sqlite.ts';
 import { packagePath } from '../src/package.ts';
+import { administrate, inDatabase } from '../test/helper.ts';
 import { startPostgresql } from '../test/postgresql.ts';
 import { seed } from './seed.ts';
 
@@ -34,49 +35,67 @@ interface Measured {
   scans: string[];
 }
 
+interface Subject {
+  size: number;
+  scans: string[];
+  operations: Record<string, (i: number) => Promise<unknown>>;
+  close(): Promise<void>;
+}
+
 const settings = { SECRET_KEY: 'only for a measurement, and of 32 bytes' };
 
-async function measure(
+/** Fills a database and gives what is to be measured on it. */
+async function prepare(
   config: Config,
   todos: number,
   explain: (prisma: Prisma) => Promise<string[]>,
-): Promise<Measured> {
+): Promise<Subject> {
   const owner = await seed(config, { users: Math.max(100, todos / 100), todos }, () => {});
   const { prisma, close } = await openDatabase(config);
   const viewer = { id: owner, isSuperuser: false };
   const own = await prisma.todo.findMany({ where: { ownerId: owner }, select: { id: true }, orderBy: { id: 'asc' } });
   const thousandth = own[999 * LIMIT - 1]?.id as number;
-  const ids = own.map(({ id }) => id);
-  const pick = (i: number) => ids[(i * 7919) % ids.length] as number;
+  const pick = (i: number) => own[(i * 7919) % own.length]?.id as number;
   const fields = {
     title: 'Measured',
     body: 'a todo of ordinary length',
     is_completed: false,
     date_created: '2026-01-01',
   };
-  const operations: Record<string, (i: number) => Promise<unknown>> = {
-    'list, first page': () => prisma.todo.page(viewer, 0, LIMIT),
-    'list, thousandth page': () => prisma.todo.page(viewer, thousandth, LIMIT),
-    get: (i) => prisma.todo.read(viewer, pick(i)),
-    create: () => prisma.todo.add(owner, fields),
+  return {
+    size: todos,
+    scans: await explain(prisma),
+    operations: {
+      'list, first page': () => prisma.todo.page(viewer, 0, LIMIT),
+      'list, thousandth page': () => prisma.todo.page(viewer, thousandth, LIMIT),
+      get: (i) => prisma.todo.read(viewer, pick(i)),
+      create: () => prisma.todo.add(owner, fields),
+    },
+    close,
   };
-  const times: Record<string, number> = {};
-  for (const [name, run] of Object.entries(operations)) times[name] = await median(run);
-  const scans = await explain(prisma);
-  await close();
-  return { size: todos, times, scans };
 }
 
-async function median(run: (i: number) => Promise<unknown>): Promise<number> {
-  const samples: number[] = [];
-  for (let i = 0; i < ROUNDS * 2; i++) {
-    const start = process.hrtime.bigint();
-    await run(i);
-    // The first half is for the caches.
-    if (i >= ROUNDS) samples.push(Number(process.hrtime.bigint() - start) / 1000);
+/** Measures all sizes in turn, call by call, so that whatever else the machine does hits each alike. */
+async function measure(subjects: Subject[]): Promise<Measured[]> {
+  const results = subjects.map(({ size, scans }): Measured => ({ size, scans, times: {} }));
+  for (const name of Object.keys(subjects[0]?.operations ?? {})) {
+    const samples = subjects.map((): number[] => []);
+    for (let i = 0; i < ROUNDS * 2; i++) {
+      for (const [index, { operations }] of subjects.entries()) {
+        const start = process.hrtime.bigint();
+        await operations[name]?.(i);
+        // The first half is for the caches.
+        if (i >= ROUNDS) samples[index]?.push(Number(process.hrtime.bigint() - start) / 1000);
+      }
+    }
+    for (const [index, result] of results.entries()) result.times[name] = median(samples[index] as number[]);
   }
-  samples.sort((a, b) => a - b);
-  return samples[ROUNDS / 2] as number;
+  for (const { close } of subjects) await close();
+  return results;
+}
+
+function median(samples: number[]): number {
+  return samples.sort((a, b) => a - b)[samples.length >> 1] as number;
 }
 
 const changes = (sql: typeof sqlite.changeSql) => [true, false].map((isOwn) => sql(['title', 'is_completed'], isOwn));
@@ -119,41 +138,40 @@ function report(title: string, results: Measured[]): string {
   ].join('\n');
 }
 
-const parts: string[] = [];
-const all: Measured[][] = [];
+const sizesOf = (list: string) => list.split(',').map(Number);
 
-const server = await startPostgresql(['-c', 'shared_buffers=1GB']);
-try {
-  const results: Measured[] = [];
-  for (const size of options.postgresql.split(',').map(Number)) {
-    const name = `scale_${size}`;
-    const admin = loadConfig({ ...settings, DATABASE_URL: server.url }, tmpdir());
-    const { prisma, close } = await openDatabase(admin, { migrate: true });
-    await prisma.$executeRawUnsafe(`CREATE DATABASE ${name}`);
-    await close();
-    const config = loadConfig({ ...settings, DATABASE_URL: server.url.replace(/postgres$/, name) }, tmpdir());
-    results.push(await measure(config, size, explainPostgresql));
-    console.log(report('PostgreSQL', results));
+async function measurePostgresql(): Promise<Measured[]> {
+  const server = await startPostgresql(['-c', 'shared_buffers=1GB']);
+  try {
+    const subjects: Subject[] = [];
+    for (const size of sizesOf(options.postgresql)) {
+      await administrate(server.url, `CREATE DATABASE scale_${size}`);
+      const config = loadConfig({ ...settings, DATABASE_URL: inDatabase(server.url, `scale_${size}`) }, tmpdir());
+      subjects.push(await prepare(config, size, explainPostgresql));
+    }
+    return await measure(subjects);
+  } finally {
+    await server.remove();
   }
-  parts.push(report('PostgreSQL', results));
-  all.push(results);
-} finally {
-  await server.remove();
 }
 
-const directory = mkdtempSync(join(tmpdir(), 'todo-api-scale-'));
-try {
-  const results: Measured[] = [];
-  for (const size of options.sqlite.split(',').map(Number)) {
-    const config = loadConfig({ ...settings, DATABASE_URL: `file:${directory}/${size}.db` }, tmpdir());
-    results.push(await measure(config, size, explainSqlite));
-    console.log(report('SQLite', results));
+async function measureSqlite(): Promise<Measured[]> {
+  const directory = mkdtempSync(join(tmpdir(), 'todo-api-scale-'));
+  try {
+    const subjects: Subject[] = [];
+    for (const size of sizesOf(options.sqlite)) {
+      const config = loadConfig({ ...settings, DATABASE_URL: `file:${directory}/${size}.db` }, tmpdir());
+      subjects.push(await prepare(config, size, explainSqlite));
+    }
+    return await measure(subjects);
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
   }
-  parts.push(report('SQLite', results));
-  all.push(results);
-} finally {
-  rmSync(directory, { recursive: true, force: true });
 }
+
+const all = [await measurePostgresql(), await measureSqlite()];
+const parts = [report('PostgreSQL', all[0] as Measured[]), report('SQLite', all[1] as Measured[])];
+console.log(parts.join('\n\n'));
 
 if (options.write) {
   const path = packagePath('docs/scaling.md');

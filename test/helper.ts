@@ -67,7 +67,8 @@ async function migrateTemplate(url: string): Promise<string> {
   return name;
 }
 
-function inDatabase(url: string, name: string): string {
+/** The address of another database of a server. */
+export function inDatabase(url: string, name: string): string {
   const address = new URL(url);
   address.pathname = name;
   return address.href;
