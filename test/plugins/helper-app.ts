@@ -1,10 +1,7 @@
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import Fastify, { type FastifyInstance, type FastifyPluginAsync, type FastifyPluginCallback } from 'fastify';
-import { loadConfig } from '../../src/config.ts';
-import { SECRET_KEY, send, type TestApp, temporaryDirectory } from '../helper.ts';
+import { configure, makeDatabase, SECRET_KEY, send, type TestApp } from '../helper.ts';
 
 type Plugin = FastifyPluginAsync | FastifyPluginCallback;
 
@@ -26,8 +23,7 @@ export async function serve(
     logger: { level: 'info', stream: { write: (line: string) => logs.push(JSON.parse(line)) } },
     routerOptions: { ignoreTrailingSlash: true },
   });
-  const DATABASE_URL = `file:${join(temporaryDirectory(t), 'todo.db')}`;
-  app.decorate('config', { ...loadConfig({ DATABASE_URL, SECRET_KEY, ...settings }, tmpdir()), SECRET_KEY });
+  app.decorate('config', { ...configure({ ...(await makeDatabase(t)), ...settings }), SECRET_KEY });
   for (const plugin of plugins) app.register(plugin);
   app.register(async (instance) => routes(instance));
   t.after(() => app.close());

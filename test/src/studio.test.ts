@@ -9,7 +9,7 @@ import { type TestContext, test } from 'node:test';
 import { openDatabase } from '../../src/database/index.ts';
 import { createUser } from '../../src/users.ts';
 import { openPage } from '../browser.ts';
-import { PASSWORD, temporaryDirectory } from '../helper.ts';
+import { configure, isOnPostgresql, makeDatabase, PASSWORD, SECRET_KEY, temporaryDirectory } from '../helper.ts';
 
 const CLI = join(import.meta.dirname, '../../src/cli.js');
 
@@ -25,7 +25,6 @@ test('Studio reads and writes the database of the service, within its constraint
     "UPDATE todos SET title = '' RETURNING id",
     `UPDATE todos SET title = '${'x'.repeat(101)}' RETURNING id`,
     "UPDATE todos SET date_created = '2026-02-30' RETURNING id",
-    'UPDATE todos SET is_completed = 2 RETURNING id',
     'UPDATE todos SET owner_id = 1000 RETURNING id',
     "INSERT INTO users (username, password) VALUES ('paul', '') RETURNING id",
   ]) {
@@ -79,8 +78,10 @@ test('a port that is none is refused', async (t) => {
 async function openStudio(t: TestContext) {
   const directory = temporaryDirectory(t);
   // A name that would look otherwise in a URL.
-  const url = `file:${join(directory, 'a database #1.db')}`;
-  const { prisma, close } = openDatabase(url);
+  const settings = isOnPostgresql
+    ? await makeDatabase(t)
+    : { DATABASE_URL: `file:${join(directory, 'a database #1.db')}` };
+  const { prisma, close } = await openDatabase(configure(settings));
   t.after(close);
   const { id } = await createUser(prisma, { username: 'paul', email: '', password: PASSWORD, isSuperuser: true });
   await prisma.todo.create({ data: { ownerId: id, title: 'Seen in Studio', dateCreated: '2026-11-23' } });
@@ -88,7 +89,7 @@ async function openStudio(t: TestContext) {
   const port = await freePort();
   const command = spawn(process.execPath, [CLI, 'studio', '--port', String(port), '--browser', 'none'], {
     cwd: directory,
-    env: { ...process.env, DATABASE_URL: url },
+    env: { ...process.env, SECRET_KEY, ...settings },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   // It is closed when nobody holds its output any longer, Studio's own process included.
