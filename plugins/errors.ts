@@ -16,7 +16,7 @@ const BEARER = 'Bearer realm="api"';
 export default fp(
   async (fastify) => {
     fastify.setErrorHandler<WireError & { code?: string }>((error, request, reply) =>
-      sendError(toWireError(error ?? new Error('nothing'), request), request, reply),
+      sendError(error ?? new Error('nothing'), request, reply),
     );
     fastify.setNotFoundHandler(() => {
       throw new NotFound();
@@ -34,10 +34,11 @@ export default fp(
 );
 
 /** Answers with an error of this service; any other is a fault, logged and shown to nobody. */
-function sendError(error: WireError, request: FastifyRequest, reply: FastifyReply) {
+function sendError(cause: WireError & { code?: string }, request: FastifyRequest, reply: FastifyReply) {
+  const error = toWireError(cause, request);
   const { statusCode = 500 } = error;
   const status = statusCode >= 400 ? statusCode : 500;
-  if (status >= 500) request.log.error({ err: error }, 'request failed');
+  if (status >= 500) request.log.error({ err: cause }, 'request failed');
   if (status === 401) reply.header('www-authenticate', request.challenges ?? BEARER);
   if (status === 503) reply.header('retry-after', '1');
   const body = status === 500 ? { detail: 'A server error occurred.' } : (error.body ?? { detail: error.message });

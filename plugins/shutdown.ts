@@ -1,3 +1,4 @@
+import { setTimeout as setTimer } from 'node:timers';
 import { setTimeout } from 'node:timers/promises';
 import fp from 'fastify-plugin';
 
@@ -10,6 +11,9 @@ declare module 'fastify' {
   }
 }
 
+// A server that is closing no longer times requests out, and a client that sends half of one would hold it.
+const LAST_REQUESTS_MS = 5_000;
+
 /** An orderly end. */
 export default fp(
   async (fastify) => {
@@ -18,6 +22,10 @@ export default fp(
       fastify.isDraining = true;
       await setTimeout(fastify.config.SHUTDOWN_DELAY);
       await fastify.close();
+    });
+    fastify.addHook('preClose', (done) => {
+      setTimer(() => fastify.server.closeAllConnections(), LAST_REQUESTS_MS).unref();
+      done();
     });
     fastify.addHook('onRequest', (_request, reply, done) => {
       if (fastify.isDraining) reply.header('connection', 'close');

@@ -46,7 +46,9 @@ export async function buildApp(config: Config): Promise<FastifyInstance> {
     autoHooks: true,
     cascadeHooks: true,
   });
-  app.after(() => app.answerOtherMethods());
+  // Where a plugin fails, this throws its error.
+  await app.after();
+  app.answerOtherMethods();
   await app;
   return app;
 }

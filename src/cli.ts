@@ -10,7 +10,7 @@ import { openapi } from './commands/openapi.ts';
 import { serve } from './commands/serve.ts';
 import { studio } from './commands/studio.ts';
 import { ConfigError } from './config.ts';
-import { MigrationError } from './database/index.ts';
+import { describeFault, MigrationError } from './database/index.ts';
 import { CommandError } from './errors.ts';
 import { version } from './package.ts';
 
@@ -48,7 +48,8 @@ function messageOf(error: NodeJS.ErrnoException): string | undefined {
   if (error instanceof ConfigError || error instanceof CommandError || error instanceof MigrationError) {
     return error.message;
   }
-  if (error.code?.startsWith('SQLITE_')) return `The database cannot be used: ${error.message} (${error.code})`;
+  const fault = describeFault(error);
+  if (fault) return `The database cannot be used: ${fault}`;
   // The system's own errors name the call and the path.
   if (error.syscall) return error.message;
   return error.stack;

@@ -88,7 +88,7 @@ export const Config = Type.Object({
 });
 export type Config = Static<typeof Config>;
 
-/** A setting that is wrong; the message names it and the reason, and holds no value. */
+/** A setting that is wrong; the message names it and the reason, and never shows its value. */
 export class ConfigError extends Error {}
 
 const SETTINGS = Object.keys(Config.properties);
@@ -104,9 +104,9 @@ const DESCRIPTIONS = Object.fromEntries(
 export function loadConfig(env: NodeJS.ProcessEnv = process.env, directory = process.cwd()): Config {
   const file = readEnvFile(resolve(directory, '.env'));
   const problems = Object.keys(file)
-    .filter((name) => !SETTINGS.includes(name) && name !== 'TODO_SUPERUSER_PASSWORD')
+    .filter((name) => !SETTINGS.includes(name))
     .map((name) => `${name} in .env is not a setting of this service`);
-  const given = Object.entries({ ...file, ...env }).filter(([name, value]) => SETTINGS.includes(name) && value !== '');
+  const data = { ...withoutBlanks(file), ...withoutBlanks(env) };
   const ajv = new Ajv({
     allErrors: true,
     coerceTypes: true,
@@ -117,7 +117,7 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env, directory = pro
   try {
     const config = envSchema<Config>({
       schema: structuredClone(Config),
-      data: Object.fromEntries(given),
+      data,
       env: false,
       ajv,
     });
@@ -127,6 +127,10 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env, directory = pro
     problems.push(...((error as { errors?: ErrorObject[] }).errors ?? []).map(describe));
   }
   throw new ConfigError(problems.join('\n'));
+}
+
+function withoutBlanks(settings: NodeJS.Dict<string>): NodeJS.Dict<string> {
+  return Object.fromEntries(Object.entries(settings).filter(([, value]) => value?.trim()));
 }
 
 function readEnvFile(path: string): NodeJS.Dict<string> {
@@ -152,17 +156,15 @@ function findProblems(config: Config): string[] {
   if (config.JWT_ACCESS_TTL > config.JWT_REFRESH_TTL) {
     problems.push('JWT_ACCESS_TTL must not be longer than JWT_REFRESH_TTL');
   }
-  for (const origin of config.CORS_ORIGINS) {
-    if (!URL.canParse(origin) || new URL(origin).origin !== origin) {
-      problems.push(`CORS_ORIGINS holds ${origin}, which is no origin (scheme, host and port in lower case)`);
-    }
+  if (!config.CORS_ORIGINS.every((origin) => URL.canParse(origin) && new URL(origin).origin === origin)) {
+    problems.push('CORS_ORIGINS holds what is no origin: a scheme, a host in lower case and maybe a port, no more');
   }
-  for (const block of config.TRUST_PROXY) {
-    const [address = '', prefix = '0'] = block.split('/');
-    const version = isIP(address);
-    if (version === 0 || Number(prefix) > (version === 4 ? 32 : 128)) {
-      problems.push(`TRUST_PROXY holds ${block}, which is no address or CIDR block`);
-    }
-  }
+  if (!config.TRUST_PROXY.every(isAddressBlock)) problems.push('TRUST_PROXY holds what is no address or CIDR block');
   return problems;
+}
+
+function isAddressBlock(block: string): boolean {
+  const [address = '', prefix = '0'] = block.split('/');
+  const version = isIP(address);
+  return version !== 0 && Number(prefix) <= (version === 4 ? 32 : 128);
 }

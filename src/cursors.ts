@@ -1,4 +1,5 @@
 import { FieldErrors } from './errors.ts';
+import { MAX_ID } from './ids.ts';
 
 /** Opaque to clients: the id after which the page begins. */
 function writeCursor(id: number): string {
@@ -13,7 +14,7 @@ export function readCursor(cursor: string | undefined): number {
   if (cursor === undefined) return 0;
   const [, id] = /^after:(\d{1,15})$/.exec(Buffer.from(cursor, 'base64url').toString()) ?? [];
   if (id === undefined) throw new FieldErrors({ cursor: ['Invalid cursor.'] });
-  return Number(id);
+  return Math.min(Number(id), MAX_ID);
 }
 
 /** The `Link` header (RFC 8288) to the page after `id`: the address of this page with another cursor. */

@@ -93,7 +93,8 @@ function toFlag(value: unknown): unknown {
 }
 
 function toInteger(value: unknown): unknown {
-  return typeof value === 'string' && /^[+-]?\d{1,15}$/.test(trim(value)) ? Number(value) : value;
+  const text = trimmed(value);
+  return typeof text === 'string' && /^[+-]?\d{1,15}$/.test(text) ? Number(text) : value;
 }
 
 function toDay(value: unknown): unknown {

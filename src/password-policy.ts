@@ -28,6 +28,7 @@ export async function findPasswordFaults(password: string, person: Person): Prom
 /** Whether one of the two, or one of the parts of `own`, is most of the other. */
 function resembles(password: string, own: string): boolean {
   const secret = fold(password);
+  if (secret.length < 3) return false;
   return [own, ...own.split(/[^\p{L}\p{N}]+/u)]
     .map(fold)
     .filter((part) => part.length >= 3)

@@ -2,8 +2,8 @@ import { availableParallelism } from 'node:os';
 import { hash, parseOptions, verify } from '@node-rs/argon2';
 import pLimit from 'p-limit';
 
-// argon2id with OWASP's parameters; the library's default algorithm is argon2id.
-const PARAMETERS = { memoryCost: 19 * 1024, timeCost: 2, parallelism: 1 };
+// argon2id (2) of version 0x13 (1) in the library's numbers, with OWASP's parameters.
+const PARAMETERS = { algorithm: 2, version: 1, memoryCost: 19 * 1024, timeCost: 2, parallelism: 1 };
 
 // Each hash takes 19 MiB and a thread of libuv's pool of four, which file and name look-ups need too.
 const limit = pLimit(Math.min(availableParallelism(), 3));
@@ -26,8 +26,6 @@ export function verifyPassword(passwordHash: string | undefined, password: strin
 
 /** Whether a hash was made with other parameters than today's. */
 export function needsRehash(passwordHash: string): boolean {
-  const { memoryCost, timeCost, parallelism } = parseOptions(passwordHash);
-  return (
-    memoryCost !== PARAMETERS.memoryCost || timeCost !== PARAMETERS.timeCost || parallelism !== PARAMETERS.parallelism
-  );
+  const options = parseOptions(passwordHash);
+  return Object.entries(PARAMETERS).some(([name, value]) => options[name as keyof typeof PARAMETERS] !== value);
 }

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { isMissing, type Prisma } from './database/index.ts';
 import { JwtBlacklisted, JwtInvalid, JwtWrongType, UserInactive } from './errors.ts';
+import { isId } from './ids.ts';
 import { type Login, noteLogin } from './users.ts';
 
 /** The claims of a JWT as SimpleJWT writes them; times are seconds since 1970. */
@@ -42,7 +43,7 @@ export function readClaims(codec: JwtCodec, token: string): Claims {
     !Number.isFinite(exp) ||
     !(iat <= now()) ||
     typeof jti !== 'string' ||
-    !Number.isSafeInteger(user_id) ||
+    !isId(user_id) ||
     typeof sid !== 'string'
   ) {
     throw new JwtInvalid();

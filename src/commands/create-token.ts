@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { endApiToken, obtainApiToken } from '../api-tokens.ts';
 import { findUser, withDatabase } from '../console.ts';
+import { CommandError } from '../errors.ts';
 import { secretKeyOf } from '../secret.ts';
 
 export function createToken(program: Command) {
@@ -13,6 +14,7 @@ export function createToken(program: Command) {
         const { id, username: name } = await findUser(prisma, username);
         if (reset) await endApiToken(prisma, id);
         const token = await obtainApiToken(prisma, secretKeyOf(config), { id });
+        if (!token) throw new CommandError(`User ${name} was deleted meanwhile.`);
         console.log(`Generated token ${token} for user ${name}`);
       }),
     );

@@ -30,14 +30,13 @@ function toCount(value: string): number {
 
 async function listen(config: Config) {
   const app = await buildApp(config);
+  const hasUsers = (await app.prisma.user.count()) > 0;
   endWith(config, app.log, () => app.shutDown());
   const address = await app.listen({ host: config.HOST, port: config.PORT, listenTextResolver: () => 'listening' });
   if (cluster.isWorker && cluster.worker?.id !== 1) return;
   app.log.info(`API: ${address}/api/v1/todo/`);
   app.log.info(`Documentation: ${address}/docs/`);
-  if ((await app.prisma.user.count()) === 0) {
-    app.log.info('There is no user yet. Make the first one: npx todo-api createsuperuser');
-  }
+  if (!hasUsers) app.log.info('There is no user yet. Make the first one: npx todo-api createsuperuser');
 }
 
 async function supervise(config: Config, count: number) {

@@ -55,6 +55,10 @@ export function isBrokenConnection(error: unknown): boolean {
 const BUSY = new Set<unknown>([
   'SQLITE_BUSY', // another process holds the lock
   'SQLITE_BUSY_SNAPSHOT',
+  'SQLITE_FULL', // the disk is
+  'SQLITE_IOERR_WRITE',
+  'SQLITE_IOERR_FSYNC',
+  '53100', // disk_full
   '53300', // too_many_connections
   '55P03', // lock_not_available
   '57014', // query_canceled: the statement took too long
@@ -67,6 +71,19 @@ const BUSY = new Set<unknown>([
   'P2034',
 ]);
 const BUSY_MESSAGE = /^(timeout exceeded when trying to connect|Query read timeout)/;
+
+/** What the database's driver says of its fault, for the person at the console; undefined for any other error. */
+export function describeFault(error: unknown): string | undefined {
+  const { originalMessage, message } = findDriverError(error) ?? {};
+  return originalMessage ?? message;
+}
+
+function findDriverError(error: unknown): { originalMessage?: string; message?: string } | undefined {
+  if (typeof error !== 'object' || error === null) return undefined;
+  const { code, originalCode, cause, meta } = error as DatabaseError & { originalCode?: string };
+  if (originalCode || /^(SQLITE_\w+|[0-9A-Z]{5})$/.test(String(code))) return error;
+  return findDriverError(cause) ?? findDriverError(meta?.driverAdapterError);
+}
 
 /** Whether the database could not answer now and may do so soon. */
 export function isUnavailable(error: unknown): boolean {

@@ -3,7 +3,7 @@ import { openPostgresql } from './postgresql.ts';
 import { openSqlite } from './sqlite.ts';
 import type { Database } from './statements.ts';
 
-export { isMissing, isUnavailable, isUniqueViolation } from './errors.ts';
+export { describeFault, isMissing, isUnavailable, isUniqueViolation } from './errors.ts';
 export type { Prisma } from './extend.ts';
 export { MigrationError } from './migrations.ts';
 export { databasePath } from './sqlite.ts';

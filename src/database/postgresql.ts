@@ -9,6 +9,7 @@ import type { PrismaClient as SqliteClient } from './generated/sqlite/client.ts'
 import {
   type AppliedMigration,
   findNextMigration,
+  type Migration,
   MigrationError,
   readMigrations,
   SELECT_APPLIED,
@@ -41,7 +42,7 @@ export async function openPostgresql(config: Config, { migrate = false }): Promi
   // A connection that breaks while it is idle is replaced on use.
   pool.on('error', () => {});
   try {
-    const migrated = migrate ? await applyMigrations(pool) : await checkMigrations(pool);
+    const migrated = migrate ? await migratePostgresql(pool) : await checkMigrations(pool);
     const client = new PrismaClient({ adapter: new PrismaPg(pool) }) as unknown as SqliteClient;
     return {
       prisma: extend(client, prepareStatements(pool, config.DATABASE_NAMED_STATEMENTS)),
@@ -67,18 +68,21 @@ async function checkMigrations(pool: Pool): Promise<[]> {
 }
 
 /** Applies the migrations that are missing, each in a transaction of its own that locks out a second runner. */
-async function applyMigrations(pool: Pool): Promise<string[]> {
+export async function migratePostgresql(pool: Pool, migrations = readMigrations('postgresql')): Promise<string[]> {
   const client = await pool.connect();
   try {
     const migrated: string[] = [];
-    for (let name = await applyNext(client); name; name = await applyNext(client)) migrated.push(name);
-    return migrated;
+    for (;;) {
+      const name = await applyNext(client, migrations);
+      if (!name) return migrated;
+      migrated.push(name);
+    }
   } finally {
     client.release(true);
   }
 }
 
-async function applyNext(client: PoolClient): Promise<string | undefined> {
+async function applyNext(client: PoolClient, migrations: Migration[]): Promise<string | undefined> {
   try {
     await client.query('BEGIN');
     await client.query('SET LOCAL statement_timeout = 0');
@@ -86,7 +90,7 @@ async function applyNext(client: PoolClient): Promise<string | undefined> {
     await client.query('SELECT pg_advisory_xact_lock(72707369)');
     await client.query(MIGRATIONS_TABLE);
     const { rows } = await client.query<AppliedMigration>(SELECT_APPLIED);
-    const next = findNextMigration(readMigrations('postgresql'), rows);
+    const next = findNextMigration(migrations, rows);
     if (next) {
       await client.query(next.sql);
       await client.query(INSERT_APPLIED, [randomUUID(), next.checksum, next.name]);

@@ -7,7 +7,14 @@ import Sqlite from 'better-sqlite3';
 import { makeDirectoryOf } from '../files.ts';
 import { extend } from './extend.ts';
 import { PrismaClient } from './generated/sqlite/client.ts';
-import { type AppliedMigration, findNextMigration, readMigrations, SELECT_APPLIED } from './migrations.ts';
+import { groupWrites } from './group-commit.ts';
+import {
+  type AppliedMigration,
+  findNextMigration,
+  MigrationError,
+  readMigrations,
+  SELECT_APPLIED,
+} from './migrations.ts';
 import {
   type Database,
   type LiveUser,
@@ -38,7 +45,7 @@ export function openSqlite(url: string): Database {
   const connection = new Sqlite(path, { timeout: BUSY_TIMEOUT_MS });
   try {
     connection.exec(PRAGMAS);
-    const migrated = migrate(connection);
+    const migrated = migrateSqlite(connection);
     const turns = new Mutex();
     const client = new PrismaClient({
       adapter: inTurn(new PrismaBetterSqlite3({ url: path, timeout: BUSY_TIMEOUT_MS }), turns),
@@ -76,7 +83,10 @@ function inTurn(factory: PrismaBetterSqlite3, turns: Mutex): PrismaBetterSqlite3
     adapter.executeRaw = (query) => turns.runExclusive(() => executeRaw(query));
     adapter.startTransaction = async (isolationLevel) => {
       const release = await turns.acquire();
-      const transaction = await startTransaction(isolationLevel);
+      const transaction = await startTransaction(isolationLevel).catch((error) => {
+        release();
+        throw error;
+      });
       const { commit, rollback } = transaction;
       transaction.commit = () => commit.call(transaction).finally(release);
       transaction.rollback = () => rollback.call(transaction).finally(release);
@@ -96,8 +106,7 @@ function inTurn(factory: PrismaBetterSqlite3, turns: Mutex): PrismaBetterSqlite3
 }
 
 /** Applies the migrations that are missing, each in a transaction of its own that locks out a second runner. */
-function migrate(connection: Sqlite.Database): string[] {
-  const migrations = readMigrations('sqlite');
+export function migrateSqlite(connection: Sqlite.Database, migrations = readMigrations('sqlite')): string[] {
   const migrated: string[] = [];
   const applyNext = connection.transaction(() => {
     connection.exec(MIGRATIONS_TABLE);
@@ -105,10 +114,16 @@ function migrate(connection: Sqlite.Database): string[] {
     if (!next) return undefined;
     const startedAt = Date.now();
     connection.exec(next.sql);
+    if ((connection.pragma('foreign_key_check') as unknown[]).length > 0) {
+      throw new MigrationError(`Migration ${next.name} would leave rows that refer to none.`);
+    }
     connection.prepare(INSERT_APPLIED).run(randomUUID(), next.checksum, next.name, startedAt, Date.now());
     return next.name;
   });
+  // Off outside the transaction, where it has an effect: Prisma makes a table anew by dropping the old one.
+  connection.pragma('foreign_keys = OFF');
   for (let name = applyNext.immediate(); name; name = applyNext.immediate()) migrated.push(name);
+  connection.pragma('foreign_keys = ON');
   return migrated;
 }
 
@@ -164,6 +179,7 @@ function prepareStatements(connection: Sqlite.Database, turns: Mutex): Statement
   const add = prepare<StoredTodo>(SQL.add);
   const removeAny = prepare(SQL.removeAny);
   const removeOwn = prepare(SQL.removeOwn);
+  const write = groupWrites(connection, turns);
   const changes = new Map<string, Sqlite.Statement<unknown[], StoredTodo>>();
 
   /** One statement for each set of columns and kind of viewer, prepared on first use. */
@@ -172,11 +188,6 @@ function prepareStatements(connection: Sqlite.Database, turns: Mutex): Statement
     const statement = changes.get(key) ?? prepare<StoredTodo>(changeSql(columns, isOwn));
     changes.set(key, statement);
     return statement;
-  }
-
-  /** Runs a write at once, or after the transaction that is open. */
-  async function write<Result>(run: () => Result): Promise<Result> {
-    return turns.isLocked() ? turns.runExclusive(run) : run();
   }
 
   function readTodo(viewer: Viewer, id: number): TodoRow | undefined {
@@ -190,18 +201,23 @@ function prepareStatements(connection: Sqlite.Database, turns: Mutex): Statement
       (viewer.isSuperuser ? pageAny.all(after, limit) : pageOwn.all(viewer.id, after, limit)).map((row) => toRow(row)),
     readTodo: async (viewer, id) => readTodo(viewer, id),
     addTodo: (ownerId, { title, body, is_completed, date_created }) =>
-      write(() => toRow(add.get(ownerId, title, body, Number(is_completed), date_created) as StoredTodo)),
+      write(() => toRow(firstOf(add.all(ownerId, title, body, Number(is_completed), date_created)) as StoredTodo)),
     changeTodo: (viewer, id, fields) =>
       write(() => {
         const columns = TODO_COLUMNS.filter((column) => fields[column] !== undefined);
         if (columns.length === 0) return readTodo(viewer, id);
         const values = columns.map((column) => (column === 'is_completed' ? Number(fields[column]) : fields[column]));
         const owner = viewer.isSuperuser ? [] : [viewer.id];
-        return toRow(prepareChange(columns, owner.length > 0).get(...values, id, ...owner));
+        return toRow(firstOf(prepareChange(columns, owner.length > 0).all(...values, id, ...owner)));
       }),
     removeTodo: (viewer, id) =>
       write(() => (viewer.isSuperuser ? removeAny.run(id) : removeOwn.run(id, viewer.id)).changes === 1),
   };
+}
+
+/** `get` would stop at the row that RETURNING gives, and not run the statement to its end. */
+function firstOf<Row>(rows: Row[]): Row | undefined {
+  return rows[0];
 }
 
 type StoredTodo = Omit<TodoRow, 'is_completed'> & { is_completed: 0 | 1 };

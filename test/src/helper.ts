@@ -1,16 +1,60 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
+import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { type Database, openDatabase } from '../../src/database/index.ts';
-import { configure, makeDatabase, SECRET_KEY } from '../helper.ts';
+import Sqlite from 'better-sqlite3';
+import { Pool } from 'pg';
+import { type Database, databasePath, isSqlite, openDatabase } from '../../src/database/index.ts';
+import { administrate, configure, inDatabase, makeDatabase, SECRET_KEY, temporaryDirectory } from '../helper.ts';
 
 /** A new database, closed and gone after the test. */
 export async function open(t: Pick<TestContext, 'after'>): Promise<Database> {
   const database = await openDatabase(configure(await makeDatabase(t)));
   t.after(() => database.close());
   return database;
+}
+
+/** The settings of a database with nothing in it; on SQLite its file is not even there. */
+export async function makeEmptyDatabase(t: Pick<TestContext, 'after'>): Promise<Record<string, string>> {
+  const server = process.env.TEST_DATABASE_URL;
+  if (!server) return { DATABASE_URL: `file:${join(temporaryDirectory(t), 'todo.db')}` };
+  const name = `test_${randomUUID().replaceAll('-', '')}`;
+  await administrate(server, `CREATE DATABASE ${name}`);
+  t.after(() => administrate(server, `DROP DATABASE ${name} WITH (FORCE)`));
+  return { DATABASE_URL: inDatabase(server, name) };
+}
+
+/** A driver's own connection to a database, past Prisma and the service. */
+export interface Raw {
+  execute(sql: string): Promise<void>;
+  // biome-ignore lint/suspicious/noExplicitAny: the tests know what they asked for
+  select(sql: string): Promise<any[]>;
+  connection: Sqlite.Database | Pool;
+}
+
+export function connect(t: Pick<TestContext, 'after'>, { DATABASE_URL: url = '' }: Record<string, string>): Raw {
+  if (isSqlite(url)) {
+    const connection = new Sqlite(databasePath(url));
+    t.after(() => connection.close());
+    connection.pragma('foreign_keys = ON');
+    return {
+      execute: async (sql) => void connection.exec(sql),
+      select: async (sql) => connection.prepare(sql).all(),
+      connection,
+    };
+  }
+  const connection = new Pool({ connectionString: url, max: 1 });
+  // The database may be dropped before.
+  connection.on('error', () => {});
+  t.after(() => connection.end());
+  return {
+    execute: async (sql) => void (await connection.query(sql)),
+    select: async (sql) => (await connection.query(sql)).rows,
+    connection,
+  };
 }
 
 /** A user who cannot log in, made without the cost of a hash. */
@@ -24,6 +68,8 @@ export interface Run {
   directory: string;
   settings?: Record<string, string>;
   input?: string;
+  /** a command and its arguments that run the console */
+  wrapper?: string[];
 }
 export interface Outcome {
   code: number | null;
@@ -32,8 +78,9 @@ export interface Outcome {
 }
 
 /** Starts the console in a directory, with `todo.db` in it as the database and only these settings. */
-export function start(args: string[], { directory, settings }: Run): ChildProcess {
-  return spawn(process.execPath, [CLI, ...args], { cwd: directory, env: environment(settings) });
+export function start(args: string[], { directory, settings, wrapper = [] }: Run): ChildProcess {
+  const [command = '', ...before] = [...wrapper, process.execPath];
+  return spawn(command, [...before, CLI, ...args], { cwd: directory, env: environment(settings) });
 }
 
 export function environment(settings: Record<string, string> = {}): NodeJS.ProcessEnv {

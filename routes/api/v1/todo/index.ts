@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Static } from 'typebox';
 import { nextLink, readCursor } from '../../../../src/cursors.ts';
 import { NotFound } from '../../../../src/errors.ts';
+import { isId } from '../../../../src/ids.ts';
 import * as schemas from './schemas.ts';
 
 const ID = '/:id(^\\d+$)';
@@ -68,10 +69,9 @@ const routes: FastifyPluginAsyncTypebox = async (fastify) => {
 
 type TodoRequest = FastifyRequest<{ Params: { id: string } }>;
 
-/** No todo has an id beyond 31 bits. */
 function idOf(request: TodoRequest): number {
   const id = Number(request.params.id);
-  if (id >= 2 ** 31) throw new NotFound();
+  if (!isId(id)) throw new NotFound();
   return id;
 }
 

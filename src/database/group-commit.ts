@@ -1,0 +1,57 @@
+import type { Mutex } from 'async-mutex';
+import type Sqlite from 'better-sqlite3';
+
+interface Waiting {
+  run(): unknown;
+  resolve(result: never): void;
+  reject(error: unknown): void;
+}
+
+/**
+ * Gives the function that runs writes, each a single statement, in groups: those of one tick share a
+ * transaction, and so one wait for the disk, and each is answered when the transaction is on it. A
+ * statement that fails undoes itself alone; where the commit fails, all fail. A group takes its turn
+ * with Prisma's transactions.
+ */
+export function groupWrites(connection: Sqlite.Database, turns: Mutex): <Result>(run: () => Result) => Promise<Result> {
+  const begin = connection.prepare('BEGIN IMMEDIATE');
+  const commit = connection.prepare('COMMIT');
+  const rollback = connection.prepare('ROLLBACK');
+  let waiting: Waiting[] = [];
+
+  return (run) =>
+    new Promise((resolve, reject) => {
+      if (waiting.push({ run, resolve, reject }) === 1) setImmediate(flush);
+    });
+
+  function flush(): void {
+    if (turns.isLocked()) turns.runExclusive(runGroup);
+    else runGroup();
+  }
+
+  function runGroup(): void {
+    const group = waiting;
+    waiting = [];
+    try {
+      begin.run();
+      const answers = group.map(runOne);
+      commit.run();
+      for (const answer of answers) answer();
+    } catch (error) {
+      if (connection.inTransaction) rollback.run();
+      for (const { reject } of group) reject(error);
+    }
+  }
+
+  /** Runs a write, and gives what is to be done when its transaction is committed. */
+  function runOne({ run, resolve, reject }: Waiting): () => void {
+    try {
+      const result = run() as never;
+      return () => resolve(result);
+    } catch (error) {
+      // Some faults, such as a full disk, take the whole transaction with them.
+      if (!connection.inTransaction) throw error;
+      return () => reject(error);
+    }
+  }
+}

@@ -1,0 +1,7 @@
+/** The greatest id of a row: both databases count in 31 bits. */
+export const MAX_ID = 2 ** 31 - 1;
+
+/** Whether a value can be the id of a row. */
+export function isId(value: unknown): value is number {
+  return Number.isInteger(value) && (value as number) > 0 && (value as number) <= MAX_ID;
+}
