@@ -5,7 +5,8 @@ import autoload from '@fastify/autoload';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Config } from './config.ts';
 import { BodyTooLarge, NotFound } from './errors.ts';
-import { loggerOptions, RequestLog } from './logging.ts';
+import { loggerOptions } from './logging.ts';
+import { RequestLog } from './request-log.ts';
 import { secretKeyOf } from './secret.ts';
 
 declare module 'fastify' {

@@ -2,7 +2,6 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { buildApp } from '../app.ts';
 import { loadConfig } from '../config.ts';
 
 export function openapi(program: Command) {
@@ -13,6 +12,7 @@ export function openapi(program: Command) {
       // The document is made of the app's routes, and the app has a database: one of its own.
       const directory = await mkdtemp(join(tmpdir(), 'todo-api-'));
       try {
+        const { buildApp } = await import('../app.ts');
         const app = await buildApp({ ...loadConfig(), DATABASE_URL: `file:${directory}/todo.db`, LOG_LEVEL: 'silent' });
         await app.ready();
         console.log(JSON.stringify(app.swagger(), null, 2));

@@ -2,8 +2,6 @@ import cluster from 'node:cluster';
 import closeWithGrace from 'close-with-grace';
 import { type Command, InvalidArgumentError } from 'commander';
 import type { FastifyBaseLogger } from 'fastify';
-import { pino } from 'pino';
-import { buildApp } from '../app.ts';
 import { type Config, loadConfig } from '../config.ts';
 import { CommandError } from '../errors.ts';
 import { loggerOptions } from '../logging.ts';
@@ -29,6 +27,8 @@ function toCount(value: string): number {
 }
 
 async function listen(config: Config) {
+  // Other commands need not wait for all of this.
+  const { buildApp } = await import('../app.ts');
   const app = await buildApp(config);
   const hasUsers = (await app.prisma.user.count()) > 0;
   endWith(config, app.log, () => app.shutDown());
@@ -40,7 +40,8 @@ async function listen(config: Config) {
 }
 
 async function supervise(config: Config, count: number) {
-  const log = pino(loggerOptions(config.LOG_LEVEL) as object) as unknown as FastifyBaseLogger;
+  const { pino } = await import('pino');
+  const log: FastifyBaseLogger = pino(loggerOptions(config.LOG_LEVEL));
   const stop = await startWorkers(count, log).catch((error) => {
     throw new CommandError(error.message);
   });

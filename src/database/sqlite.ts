@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { resolve } from 'node:path';
 import { PrismaBetterSqlite3 } from '@prisma/adapter-better-sqlite3';
 import { Mutex } from 'async-mutex';
 import Sqlite from 'better-sqlite3';
@@ -23,16 +22,12 @@ import {
   type TodoRow,
   type Viewer,
 } from './statements.ts';
+import { databasePath } from './url.ts';
 
 // Commits reach the disk before they are acknowledged (FULL), and readers never wait for them (WAL).
 const PRAGMAS =
   'PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;';
 const BUSY_TIMEOUT_MS = 2000;
-
-/** The absolute path of the SQLite file that a `file:` URL names. */
-export function databasePath(url: string): string {
-  return resolve(url.replace(/^file:(\/\/)?/, ''));
-}
 
 /**
  * Opens the SQLite file of a `file:` URL; makes it, and brings it to this version, where needed.
