@@ -18,7 +18,7 @@ test('writes of one tick are all done, and the one that fails fails alone', asyn
     results.map(({ status }) => status),
     ['fulfilled', 'fulfilled', 'rejected', 'fulfilled', 'fulfilled'],
   );
-  const stored = await prisma.todo.findMany({ orderBy: { id: 'asc' } });
+  const stored = await prisma.todo.findMany({ orderBy: { title: 'asc' } });
   assert.deepEqual(
     stored.map(({ title }) => title),
     ['a', 'b', 'c', 'd'],
