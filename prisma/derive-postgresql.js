@@ -7,8 +7,7 @@ export function derivePostgresqlSchema() {
   return read('schema.prisma')
     .replace(/^\/\/ The models.*?\n\n/s, '// Derived from ../schema.prisma by derive-postgresql.js. Do not edit.\n\n')
     .replace('"../src/database/generated/sqlite"', '"../../src/database/generated/postgresql"')
-    .replace('provider = "sqlite"', 'provider = "postgresql"')
-    .replace(/ DateTime(\??) +(@|\/|$)/gm, ' DateTime$1 @db.Timestamptz(3) $2');
+    .replace('provider = "sqlite"', 'provider = "postgresql"');
 }
 
 if (process.argv[1] === import.meta.filename) {

@@ -119,7 +119,7 @@ const INSERT_APPLIED = `
   VALUES ($1, $2, $3, now(), clock_timestamp(), 1)`;
 
 const COLUMNS = `id, title, body, is_completed, date_created,
-  to_char(updated_at AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS last_modified, owner_id AS owner`;
+  to_char(updated_at, 'YYYY-MM-DD') AS last_modified, owner_id AS owner`;
 const USER = 'users.id, is_active AS "isActive", is_superuser AS "isSuperuser"';
 
 /** The statements of every request, under the names by which they are prepared. */
@@ -139,7 +139,7 @@ export const SQL = {
 /** Writes these columns and no other; the values are theirs, the id and, where it must be theirs, the owner. */
 export function changeSql(columns: readonly string[], isOwn: boolean): string {
   const assignments = columns.map((column, index) => `${column} = $${index + 1}`);
-  return `UPDATE todos SET ${assignments.join(', ')}, updated_at = now(), version = version + 1
+  return `UPDATE todos SET ${assignments.join(', ')}, updated_at = now() AT TIME ZONE 'UTC', version = version + 1
     WHERE id = $${columns.length + 1}${isOwn ? ` AND owner_id = $${columns.length + 2}` : ''} RETURNING ${COLUMNS}`;
 }
 

@@ -1,4 +1,5 @@
--- Text is compared by code points, as in SQLite, whatever the database's collation is.
+-- Text is compared by code points, as in SQLite, whatever the database's collation is. Times are in UTC,
+-- as Prisma's adapter takes and gives them, whatever the server's time zone is.
 
 CREATE TABLE "users" (
     "id" SERIAL NOT NULL,
@@ -7,8 +8,8 @@ CREATE TABLE "users" (
     "password" TEXT NOT NULL,
     "is_active" BOOLEAN NOT NULL DEFAULT true,
     "is_superuser" BOOLEAN NOT NULL DEFAULT false,
-    "date_joined" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
-    "last_login" TIMESTAMPTZ(3),
+    "date_joined" TIMESTAMP(3) NOT NULL DEFAULT (now() AT TIME ZONE 'UTC'),
+    "last_login" TIMESTAMP(3),
     CONSTRAINT "users_pkey" PRIMARY KEY ("id")
 );
 
@@ -20,7 +21,7 @@ CREATE TABLE "api_tokens" (
     "name" TEXT COLLATE "C" NOT NULL CHECK (char_length("name") BETWEEN 1 AND 100),
     "digest" TEXT COLLATE "C" NOT NULL CHECK (char_length("digest") = 64),
     "nonce" TEXT,
-    "created_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    "created_at" TIMESTAMP(3) NOT NULL DEFAULT (now() AT TIME ZONE 'UTC'),
     CONSTRAINT "api_tokens_pkey" PRIMARY KEY ("id"),
     CONSTRAINT "api_tokens_user_id_fkey" FOREIGN KEY ("user_id") REFERENCES "users"("id") ON DELETE CASCADE ON UPDATE CASCADE
 );
@@ -34,8 +35,8 @@ CREATE TABLE "sessions" (
     "id" TEXT COLLATE "C" NOT NULL,
     "user_id" INTEGER NOT NULL,
     "refresh_jti" TEXT NOT NULL,
-    "created_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
-    "expires_at" TIMESTAMPTZ(3) NOT NULL,
+    "created_at" TIMESTAMP(3) NOT NULL DEFAULT (now() AT TIME ZONE 'UTC'),
+    "expires_at" TIMESTAMP(3) NOT NULL,
     CONSTRAINT "sessions_pkey" PRIMARY KEY ("id"),
     CONSTRAINT "sessions_user_id_fkey" FOREIGN KEY ("user_id") REFERENCES "users"("id") ON DELETE CASCADE ON UPDATE CASCADE
 );
@@ -53,8 +54,8 @@ CREATE TABLE "todos" (
         "date_created" ~ '^\d{4}-\d\d-\d\d$'
         AND make_date(substr("date_created", 1, 4)::int, substr("date_created", 6, 2)::int, substr("date_created", 9, 2)::int) IS NOT NULL
     ),
-    "created_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
-    "updated_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    "created_at" TIMESTAMP(3) NOT NULL DEFAULT (now() AT TIME ZONE 'UTC'),
+    "updated_at" TIMESTAMP(3) NOT NULL DEFAULT (now() AT TIME ZONE 'UTC'),
     "version" INTEGER NOT NULL DEFAULT 1 CHECK ("version" >= 1),
     CONSTRAINT "todos_pkey" PRIMARY KEY ("id"),
     CONSTRAINT "todos_owner_id_fkey" FOREIGN KEY ("owner_id") REFERENCES "users"("id") ON DELETE CASCADE ON UPDATE CASCADE
