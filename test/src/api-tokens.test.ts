@@ -7,7 +7,7 @@ import { SECRET_KEY } from '../helper.ts';
 import { insertUser, open } from './helper.ts';
 
 test('a user has the same token each time, of 40 hex characters', async (t) => {
-  const { prisma } = open(t);
+  const { prisma } = await open(t);
   const [paul, john] = [await insertUser({ prisma }, 'paul'), await insertUser({ prisma }, 'john')];
   const token = await obtainApiToken(prisma, SECRET_KEY, { id: paul.id });
   assert.match(String(token), API_TOKEN);
@@ -16,7 +16,7 @@ test('a user has the same token each time, of 40 hex characters', async (t) => {
 });
 
 test('only the digest of a token is in the database', async (t) => {
-  const { prisma } = open(t);
+  const { prisma } = await open(t);
   const { id } = await insertUser({ prisma }, 'paul');
   const token = String(await obtainApiToken(prisma, SECRET_KEY, { id }));
   const stored = await prisma.apiToken.findMany();
@@ -30,7 +30,7 @@ test('only the digest of a token is in the database', async (t) => {
 });
 
 test('with another secret a new token takes the place of the old', async (t) => {
-  const { prisma } = open(t);
+  const { prisma } = await open(t);
   const { id } = await insertUser({ prisma }, 'paul');
   const old = String(await obtainApiToken(prisma, SECRET_KEY, { id }));
   const other = String(await obtainApiToken(prisma, `another ${SECRET_KEY}`, { id }));
@@ -41,7 +41,7 @@ test('with another secret a new token takes the place of the old', async (t) => 
 });
 
 test('a token that was ended is followed by another', async (t) => {
-  const { prisma } = open(t);
+  const { prisma } = await open(t);
   const { id } = await insertUser({ prisma }, 'paul');
   const named = { userId: id, name: 'laptop', digest: 'd'.repeat(64) };
   await prisma.apiToken.create({ data: named });
@@ -53,7 +53,7 @@ test('a token that was ended is followed by another', async (t) => {
 
 suite('20 who obtain it at once get one token', () => {
   test('that is made for the first', async (t) => {
-    const { prisma } = open(t);
+    const { prisma } = await open(t);
     const { id } = await insertUser({ prisma }, 'paul');
     const tokens = await Promise.all(Array.from({ length: 20 }, () => obtainApiToken(prisma, SECRET_KEY, { id })));
     assert.match(String(tokens[0]), API_TOKEN);
@@ -61,8 +61,18 @@ suite('20 who obtain it at once get one token', () => {
     assert.equal(await prisma.apiToken.count(), 1);
   });
 
+  test('that is made for the first login', async (t) => {
+    const { prisma } = await open(t);
+    const { id, password } = await insertUser({ prisma }, 'paul');
+    const login: Login = { id, password, isActive: true };
+    const tokens = await Promise.all(Array.from({ length: 20 }, () => obtainApiToken(prisma, SECRET_KEY, login)));
+    assert.match(String(tokens[0]), API_TOKEN);
+    assert.equal(new Set(tokens).size, 1);
+    assert.equal(await prisma.apiToken.count(), 1);
+  });
+
   test('that replaces one of another secret', async (t) => {
-    const { prisma } = open(t);
+    const { prisma } = await open(t);
     const { id } = await insertUser({ prisma }, 'paul');
     const old = await obtainApiToken(prisma, `another ${SECRET_KEY}`, { id });
     const tokens = await Promise.all(Array.from({ length: 20 }, () => obtainApiToken(prisma, SECRET_KEY, { id })));
@@ -70,6 +80,20 @@ suite('20 who obtain it at once get one token', () => {
     assert.notEqual(tokens[0], old);
     assert.equal(await prisma.apiToken.count(), 1);
   });
+});
+
+test('for a login, its time is noted, whether there was a token or not', async (t) => {
+  const { prisma } = await open(t);
+  const { id, password } = await insertUser({ prisma }, 'paul');
+  const readLastLogin = async () => (await prisma.user.findUniqueOrThrow({ where: { id } })).lastLogin;
+  await obtainApiToken(prisma, SECRET_KEY, { id });
+  assert.equal(await readLastLogin(), null);
+  for (const hadToken of [true, false]) {
+    if (!hadToken) await endApiToken(prisma, id);
+    const start = Date.now();
+    assert.ok(await obtainApiToken(prisma, SECRET_KEY, { id, password, isActive: true }));
+    assert.ok(Number(await readLastLogin()) >= start);
+  }
 });
 
 suite('a login that no longer holds obtains nothing', () => {
@@ -81,7 +105,7 @@ suite('a login that no longer holds obtains nothing', () => {
   for (const hadToken of [false, true]) {
     for (const [name, data] of changes) {
       test(`${name}, ${hadToken ? 'though there is a token' : 'and no token is made'}`, async (t) => {
-        const { prisma } = open(t);
+        const { prisma } = await open(t);
         const { id, password } = await insertUser({ prisma }, 'paul');
         const login: Login = { id, password, isActive: true };
         if (hadToken) assert.ok(await obtainApiToken(prisma, SECRET_KEY, login));

@@ -30,7 +30,11 @@ test('every setting has a default, and the secret none', (t) => {
     {
       HOST: '127.0.0.1',
       PORT: 8000,
+      WEB_CONCURRENCY: 1,
       DATABASE_URL: 'file:./data/todo.db',
+      DATABASE_POOL_SIZE: 10,
+      DATABASE_TIMEOUT: 5000,
+      DATABASE_NAMED_STATEMENTS: true,
       JWT_ACCESS_TTL: 300,
       JWT_REFRESH_TTL: 86400,
       LOG_LEVEL: 'info',
@@ -47,6 +51,10 @@ suite('a setting that is taken', () => {
     ['PORT', '0', 0],
     ['PORT', '65535', 65535],
     ['DATABASE_URL', 'file:/var/lib/todo/todo.db', 'file:/var/lib/todo/todo.db'],
+    ['DATABASE_POOL_SIZE', '1', 1],
+    ['DATABASE_TIMEOUT', '100', 100],
+    ['DATABASE_NAMED_STATEMENTS', 'false', false],
+    ['WEB_CONCURRENCY', '256', 256],
     ['SECRET_KEY', SECRET_KEY, SECRET_KEY],
     ['SECRET_KEY', 'é'.repeat(16), 'é'.repeat(16)],
     ['JWT_ACCESS_TTL', '60', 60],
@@ -62,6 +70,14 @@ suite('a setting that is taken', () => {
   }
 });
 
+for (const address of ['postgresql://paul:hunter2@host:5432/todo?sslmode=verify-full', 'postgres://host/todo']) {
+  test(`${address.split(':')[0]}: is a database, and needs a secret`, (t) => {
+    assert.equal(load(t, { DATABASE_URL: address, SECRET_KEY }).DATABASE_URL, address);
+    const message = 'SECRET_KEY must be set where the database is PostgreSQL: all processes share it';
+    assert.equal(refusal(t, { DATABASE_URL: address }), message);
+  });
+}
+
 suite('a setting that is wrong is named, with the reason', () => {
   const wrong: [settings: Settings, message: RegExp][] = [
     [{ PORT: 'http' }, /^PORT must be integer$/],
@@ -71,6 +87,12 @@ suite('a setting that is wrong is named, with the reason', () => {
     [{ DATABASE_URL: './todo.db' }, /^DATABASE_URL has not the form it should\. .*`file:`/],
     [{ DATABASE_URL: 'file:' }, /^DATABASE_URL has not the form it should\./],
     [{ DATABASE_URL: 'file:./todo.db?mode=ro' }, /^DATABASE_URL has not the form it should\./],
+    [{ DATABASE_URL: 'mysql://host/todo' }, /^DATABASE_URL has not the form it should\./],
+    [{ DATABASE_URL: 'postgresql://' }, /^DATABASE_URL has not the form it should\./],
+    [{ DATABASE_POOL_SIZE: '0' }, /^DATABASE_POOL_SIZE must be >= 1$/],
+    [{ DATABASE_TIMEOUT: '99' }, /^DATABASE_TIMEOUT must be >= 100$/],
+    [{ DATABASE_NAMED_STATEMENTS: 'maybe' }, /^DATABASE_NAMED_STATEMENTS must be boolean$/],
+    [{ WEB_CONCURRENCY: '257' }, /^WEB_CONCURRENCY must be <= 256$/],
     [{ SECRET_KEY: 'x'.repeat(31) }, /^SECRET_KEY must have 32 bytes or more$/],
     [{ JWT_ACCESS_TTL: '0' }, /^JWT_ACCESS_TTL must be >= 1$/],
     [{ JWT_ACCESS_TTL: '5m' }, /^JWT_ACCESS_TTL must be integer$/],
@@ -80,13 +102,13 @@ suite('a setting that is wrong is named, with the reason', () => {
     [{ CORS_ORIGINS: '*' }, /^CORS_ORIGINS has not the form it should\. Origins/],
     [{ CORS_ORIGINS: 'https://a.example/' }, /^CORS_ORIGINS has not the form it should\./],
     [{ CORS_ORIGINS: 'https://a.example, https://b.example' }, /^CORS_ORIGINS has not the form it should\./],
-    [{ CORS_ORIGINS: 'https://A.example' }, /^CORS_ORIGINS holds .*no origin/],
-    [{ CORS_ORIGINS: 'https://a.example:443' }, /^CORS_ORIGINS holds .*no origin/],
-    [{ CORS_ORIGINS: 'https://a.example:http' }, /^CORS_ORIGINS holds .*no origin/],
+    [{ CORS_ORIGINS: 'https://A.example' }, /^CORS_ORIGINS holds what is no origin/],
+    [{ CORS_ORIGINS: 'https://a.example:443' }, /^CORS_ORIGINS holds what is no origin/],
+    [{ CORS_ORIGINS: 'https://a.example:http' }, /^CORS_ORIGINS holds what is no origin/],
     [{ TRUST_PROXY: 'true' }, /^TRUST_PROXY has not the form it should\./],
-    [{ TRUST_PROXY: '1' }, /^TRUST_PROXY holds 1, which is no address or CIDR block$/],
-    [{ TRUST_PROXY: '10.0.0.0/33' }, /^TRUST_PROXY holds 10\.0\.0\.0\/33, which is no address or CIDR block$/],
-    [{ TRUST_PROXY: '::1/129' }, /^TRUST_PROXY holds ::1\/129, which is no address or CIDR block$/],
+    [{ TRUST_PROXY: '1' }, /^TRUST_PROXY holds what is no address or CIDR block$/],
+    [{ TRUST_PROXY: '10.0.0.0/33' }, /^TRUST_PROXY holds what is no address or CIDR block$/],
+    [{ TRUST_PROXY: '::1/129' }, /^TRUST_PROXY holds what is no address or CIDR block$/],
     [{ SHUTDOWN_DELAY: '-1' }, /^SHUTDOWN_DELAY must be >= 0$/],
   ];
   for (const [settings, message] of wrong) {
@@ -108,6 +130,10 @@ test('a secret is never in a message', (t) => {
     [{}, 'SECRET_KEY=hunter2\n'],
     [{ SECRET_KEY: 'hunter2', PORT: 'http' }],
     [{}, 'SECRETKEY=hunter2\n'],
+    [{ DATABASE_URL: 'postgresql://paul:hunter2@host/todo' }],
+    [{ DATABASE_URL: 'mysql://paul:hunter2@host/todo' }],
+    [{ CORS_ORIGINS: 'https://paul:hunter2@a.example' }],
+    [{ TRUST_PROXY: 'hunter2' }],
   ];
   for (const [env, file] of secrets) assert.doesNotMatch(refusal(t, env, file), /hunter2/);
 });
@@ -123,8 +149,9 @@ suite('.env', () => {
     load(t, { PROT: '8000' }, '# nothing\n');
   });
 
-  test('may hold the password of the first superuser, which is no setting', (t) => {
-    assert.ok(!('TODO_SUPERUSER_PASSWORD' in load(t, {}, 'TODO_SUPERUSER_PASSWORD=x\n')));
+  test('may not hold the password of the first superuser, which is read from the environment alone', (t) => {
+    const message = 'TODO_SUPERUSER_PASSWORD in .env is not a setting of this service';
+    assert.equal(refusal(t, {}, 'TODO_SUPERUSER_PASSWORD=hunter2\n'), message);
   });
 
   test('that cannot be read stops the start', (t) => {

@@ -4,13 +4,14 @@ import { once } from 'node:events';
 import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { suite, type TestContext, test } from 'node:test';
 import { digestApiToken } from '../../src/api-tokens.ts';
-import { type Database, openDatabase } from '../../src/database/index.ts';
+import { databasePath, openDatabase, type Prisma } from '../../src/database/index.ts';
 import { packagePath, version } from '../../src/package.ts';
-import { PASSWORD, SECRET_KEY, send, temporaryDirectory } from '../helper.ts';
-import { CLI, environment, insertUser, type Outcome, type Run, run, start } from './helper.ts';
+import { configure, isOnPostgresql, makeDatabase, PASSWORD, SECRET_KEY, send, temporaryDirectory } from '../helper.ts';
+import { freePort } from '../postgresql.ts';
+import { CLI, environment, insertUser, makeEmptyDatabase, type Outcome, type Run, run, start } from './helper.ts';
 
 const COMMANDS = {
   serve: '',
@@ -33,14 +34,36 @@ const GUARD = { timeout: 60_000 };
 const done = (stdout: string): Outcome => ({ code: 0, stdout, stderr: '' });
 const failed = (message: string): Outcome => ({ code: 1, stdout: '', stderr: `todo-api: ${message}\n` });
 
-/** A directory with a database in it, with the users that were asked for. */
-async function setUp(t: TestContext, usernames: string[] = []): Promise<Run & Database> {
-  const directory = temporaryDirectory(t);
-  const database = openDatabase(`file:${directory}/todo.db`);
-  t.after(() => database.close());
-  for (const username of usernames) await insertUser(database, username);
-  return { directory, ...database };
+interface Stage {
+  /** where commands run; on SQLite the database is in it */
+  directory: string;
+  settings: Record<string, string>;
+  prisma: Prisma;
+  /** Runs a command on the database to its end. */
+  call(args: string[], options?: Omit<Run, 'directory'>): Promise<Outcome>;
+  /** Starts the service on the database. */
+  serve(settings?: Record<string, string>): Promise<Service>;
 }
+
+/** A database with the users that were asked for. */
+async function setUp(t: TestContext, usernames: string[] = []): Promise<Stage> {
+  const settings = await makeDatabase(t);
+  const directory = isOnPostgresql ? temporaryDirectory(t) : dirname(databasePath(settings.DATABASE_URL as string));
+  const { prisma, close } = await openDatabase(configure(settings));
+  t.after(close);
+  for (const username of usernames) await insertUser({ prisma }, username);
+  const withOthers = (others?: Record<string, string>) => ({ directory, settings: { ...settings, ...others } });
+  return {
+    directory,
+    settings,
+    prisma,
+    call: (args, options = {}) => run(args, { ...options, ...withOthers(options.settings) }),
+    serve: (others) => serve(t, withOthers(others)),
+  };
+}
+
+const ON_SQLITE = { skip: isOnPostgresql && 'this run is on PostgreSQL' };
+const ON_POSTGRESQL = { skip: !isOnPostgresql && 'this run is on SQLite' };
 
 suite('help', { concurrency: 2 }, () => {
   test('names every command', async (t) => {
@@ -73,8 +96,9 @@ suite('help', { concurrency: 2 }, () => {
       [['createuser', '--password', 'x'], /^error: unknown option '--password'/],
       [['studio', '--port', '0'], /^error: .*A port is 1 to 65535\./],
     ];
-    for (const [args, message] of wrong) {
-      const { code, stdout, stderr } = await run(args, { directory });
+    const outcomes = await Promise.all(wrong.map(([args]) => run(args, { directory })));
+    for (const [index, { code, stdout, stderr }] of outcomes.entries()) {
+      const [args, message] = wrong[index] as (typeof wrong)[number];
       assert.equal(code, 1, args.join(' '));
       assert.equal(stdout, '');
       assert.match(stderr, message);
@@ -94,10 +118,10 @@ suite('help', { concurrency: 2 }, () => {
 suite('what cannot be used is told without a stack', { concurrency: 2 }, () => {
   test('a setting that is wrong', async (t) => {
     const directory = temporaryDirectory(t);
-    for (const name of ['serve', 'migrate', 'openapi', 'flushexpiredtokens']) {
-      const outcome = await run([name], { directory, settings: { PORT: 'http', SECRET_KEY: 'hunter2' } });
-      assert.deepEqual(outcome, failed('PORT must be integer'));
-    }
+    const settings = { PORT: 'http', SECRET_KEY: 'hunter2' };
+    const commands = ['serve', 'migrate', 'openapi', 'flushexpiredtokens'];
+    const outcomes = await Promise.all(commands.map((name) => run([name], { directory, settings })));
+    for (const outcome of outcomes) assert.deepEqual(outcome, failed('PORT must be integer'));
     writeFileSync(join(directory, '.env'), 'PROT=8000\nSECRET_KEY=hunter2\n');
     const outcome = await run(['migrate'], { directory, settings: { SECRET_KEY: '' } });
     assert.equal(outcome.code, 1);
@@ -105,59 +129,100 @@ suite('what cannot be used is told without a stack', { concurrency: 2 }, () => {
     assert.doesNotMatch(outcome.stderr, /hunter2/);
   });
 
-  test('a directory that is missing', async (t) => {
+  test('a database of a newer version', async (t) => {
+    const { call, prisma } = await setUp(t);
+    await prisma.$executeRaw`INSERT INTO _prisma_migrations (id, checksum, migration_name) VALUES ('x', 'x', '99999999999999_x')`;
+    const message = 'The database has migration 99999999999999_x, which this version of the service does not know.';
+    const outcomes = await Promise.all([call(['migrate']), call(['activate', 'paul']), call(['serve'])]);
+    for (const outcome of outcomes) assert.deepEqual(outcome, failed(message));
+  });
+
+  test('a directory that is missing', ON_SQLITE, async (t) => {
     const directory = temporaryDirectory(t);
     const { code, stderr } = await run(['migrate'], { directory, settings: { DATABASE_URL: 'file:no/such/todo.db' } });
     assert.equal(code, 1);
     assert.match(stderr, /^todo-api: ENOENT: no such file or directory, mkdir '.*no\/such'\n$/);
   });
 
-  test('a directory in the place of the file', async (t) => {
+  test('a directory in the place of the file', ON_SQLITE, async (t) => {
     const directory = temporaryDirectory(t);
     mkdirSync(join(directory, 'todo.db'));
-    const { code, stderr } = await run(['serve'], { directory });
-    assert.equal(code, 1);
-    assert.match(
-      stderr,
-      /^todo-api: The database cannot be used: unable to open database file \(SQLITE_CANTOPEN\w*\)\n$/,
+    assert.deepEqual(
+      await run(['serve'], { directory }),
+      failed('The database cannot be used: unable to open database file'),
     );
   });
 
-  test('a file that is no database', async (t) => {
+  test('a file that is no database', ON_SQLITE, async (t) => {
     const directory = temporaryDirectory(t);
     writeFileSync(join(directory, 'todo.db'), 'Dear diary, '.repeat(1000));
     const outcome = await run(['createtoken', 'paul'], { directory });
-    assert.deepEqual(outcome, failed('The database cannot be used: file is not a database (SQLITE_NOTADB)'));
+    assert.deepEqual(outcome, failed('The database cannot be used: file is not a database'));
   });
 
   const isRoot = process.getuid?.() === 0;
   test('a file that cannot be written', {
-    skip: isRoot && 'the superuser of the system may write any file',
+    skip: ON_SQLITE.skip || (isRoot && 'the superuser of the system may write any file'),
   }, async (t) => {
-    const { directory, close } = await setUp(t);
-    await close();
-    chmodSync(join(directory, 'todo.db'), 0o400);
-    const { code, stderr } = await run(['createuser', '--username', 'paul', '--password-stdin'], {
-      directory,
-      input: PASSWORD,
-    });
+    const { DATABASE_URL = '' } = await makeDatabase(t);
+    const directory = dirname(databasePath(DATABASE_URL));
+    chmodSync(databasePath(DATABASE_URL), 0o400);
+    const args = ['createuser', '--username', 'paul', '--password-stdin'];
+    const { code, stderr } = await run(args, { directory, input: PASSWORD });
     assert.equal(code, 1);
-    assert.match(stderr, /^todo-api: The database cannot be used: .*readonly.* \(SQLITE_READONLY\w*\)\n$/);
+    assert.match(stderr, /^todo-api: The database cannot be used: .*readonly.*\n$/);
   });
 
-  test('a secret beside the database that is too short', async (t) => {
-    const { directory } = await setUp(t, ['paul']);
+  test('a secret beside the database that is too short', ON_SQLITE, async (t) => {
+    const { directory, call } = await setUp(t, ['paul']);
     writeFileSync(join(directory, 'secret.key'), 'hunter2');
-    const { code, stderr } = await run(['createtoken', 'paul'], { directory, settings: { SECRET_KEY: '' } });
+    const { code, stderr } = await call(['createtoken', 'paul'], { settings: { SECRET_KEY: '' } });
     assert.equal(code, 1);
     assert.match(stderr, /^todo-api: SECRET_KEY in .*secret\.key must have 32 bytes or more\n$/);
   });
 
-  test('a database of a newer version', async (t) => {
-    const { directory, prisma } = await setUp(t);
-    await prisma.$executeRaw`INSERT INTO _prisma_migrations (id, checksum, migration_name) VALUES ('x', 'x', '99999999999999_x')`;
-    const message = 'The database holds migration 99999999999999_x, which this version of the service does not know.';
-    assert.deepEqual(await run(['migrate'], { directory }), failed(message));
+  test('a server that is not there', async (t) => {
+    const directory = temporaryDirectory(t);
+    const settings = { DATABASE_URL: `postgresql://paul:hunter2@127.0.0.1:${await freePort()}/todo` };
+    for (const outcome of await Promise.all(['migrate', 'serve'].map((name) => run([name], { directory, settings })))) {
+      assert.equal(outcome.code, 1);
+      assert.match(outcome.stderr, /^todo-api: .*ECONNREFUSED 127\.0\.0\.1:\d+\n$/);
+      assert.equal(outcome.stdout, '');
+    }
+  });
+
+  test('PostgreSQL without a secret', async (t) => {
+    const settings = { DATABASE_URL: 'postgresql://paul:hunter2@127.0.0.1/todo', SECRET_KEY: '' };
+    assert.deepEqual(
+      await run(['serve'], { directory: temporaryDirectory(t), settings }),
+      failed('SECRET_KEY must be set where the database is PostgreSQL: all processes share it'),
+    );
+  });
+
+  test('a database or a user that the server does not know', ON_POSTGRESQL, async (t) => {
+    const directory = temporaryDirectory(t);
+    const [nowhere, nobody] = [0, 1].map(() => new URL(process.env.TEST_DATABASE_URL as string)) as [URL, URL];
+    nowhere.pathname = 'nowhere';
+    nobody.username = 'nobody';
+    const outcomes = await Promise.all(
+      [nowhere, nobody].map(({ href }) => run(['migrate'], { directory, settings: { DATABASE_URL: href } })),
+    );
+    assert.deepEqual(outcomes[0], failed('The database cannot be used: database "nowhere" does not exist'));
+    assert.equal(outcomes[1]?.code, 1);
+    assert.match(String(outcomes[1]?.stderr), /^todo-api: The database cannot be used: .*"nobody".*\n$/);
+  });
+
+  test('a database that was not migrated', ON_POSTGRESQL, async (t) => {
+    const options = { directory: temporaryDirectory(t), settings: await makeEmptyDatabase(t) };
+    const outcomes = await Promise.all(
+      [['serve'], ['createtoken', 'paul'], ['studio', '--browser', 'none']].map((args) => run(args, options)),
+    );
+    for (const outcome of outcomes) {
+      assert.deepEqual({ ...outcome, stderr: '' }, { code: 1, stdout: '', stderr: '' });
+      assert.match(outcome.stderr, /^todo-api: The database lacks migration \w+\. Run: npx todo-api migrate\n$/);
+    }
+    assert.match((await run(['migrate'], options)).stdout, /^(Applied \w+\n)+$/);
+    assert.deepEqual(await run(['createtoken', 'paul'], options), failed('There is no user paul.'));
   });
 });
 
@@ -165,22 +230,22 @@ suite('making users', { concurrency: 2 }, () => {
   const email = ['--email', 'Paul@Domain.COM'];
 
   test('createuser takes the password from standard input', async (t) => {
-    const { directory, prisma } = await setUp(t);
+    const { call, prisma } = await setUp(t);
     const args = ['createuser', '--username', ' ｐaul', ...email, '--password-stdin'];
-    assert.deepEqual(await run(args, { directory, input: `${PASSWORD}\n` }), done('User paul created.\n'));
+    assert.deepEqual(await call(args, { input: `${PASSWORD}\n` }), done('User paul created.\n'));
     const user = await prisma.user.findUniqueOrThrow({ where: { username: 'paul' } });
     assert.deepEqual([user.email, user.isActive, user.isSuperuser], ['Paul@domain.com', true, false]);
   });
 
   test('createsuperuser takes the password from the environment', async (t) => {
-    const { directory, prisma } = await setUp(t);
-    const options = { directory, settings: { TODO_SUPERUSER_PASSWORD: PASSWORD } };
-    assert.deepEqual(await run(['createsuperuser', '--username', 'paul'], options), done('Superuser paul created.\n'));
+    const { call, prisma } = await setUp(t);
+    const options = { settings: { TODO_SUPERUSER_PASSWORD: PASSWORD } };
+    assert.deepEqual(await call(['createsuperuser', '--username', 'paul'], options), done('Superuser paul created.\n'));
     const user = await prisma.user.findUniqueOrThrow({ where: { username: 'paul' } });
     assert.deepEqual([user.email, user.isActive, user.isSuperuser], ['', true, true]);
   });
 
-  const refusals: [name: string, args: string[], run: Omit<Run, 'directory'>, message: string][] = [
+  const refusals: [name: string, args: string[], options: Omit<Run, 'directory'>, message: string][] = [
     [
       'a username that is taken',
       ['createuser', '--username', 'ringo', '--password-stdin'],
@@ -238,17 +303,17 @@ suite('making users', { concurrency: 2 }, () => {
   ];
   for (const [name, args, options, message] of refusals) {
     test(`refuses ${name}`, async (t) => {
-      const { directory, prisma } = await setUp(t, ['ringo']);
-      assert.deepEqual(await run(args, { ...options, directory }), failed(message));
+      const { call, prisma } = await setUp(t, ['ringo']);
+      assert.deepEqual(await call(args, options), failed(message));
       assert.equal(await prisma.user.count(), 1);
     });
   }
 
   test('keeps a password as it was given, but for the end of the line', async (t) => {
-    const { directory } = await setUp(t);
+    const { call, serve } = await setUp(t);
     const args = ['createsuperuser', '--username', 'paul', '--password-stdin'];
-    assert.equal((await run(args, { directory, input: ` ${PASSWORD} \r\n` })).code, 0);
-    const service = await serve(t, { directory });
+    assert.equal((await call(args, { input: ` ${PASSWORD} \r\n` })).code, 0);
+    const service = await serve();
     const logIn = (password: string) =>
       send(service.origin, 'POST', '/api/token', { json: { username: 'paul', password } });
     assert.equal((await logIn(` ${PASSWORD} `)).status, 200);
@@ -258,19 +323,16 @@ suite('making users', { concurrency: 2 }, () => {
 
 suite('the users there are', { concurrency: 2 }, () => {
   test('have to be there', async (t) => {
-    const { directory } = await setUp(t, ['paul']);
-    for (const name of ['changepassword', 'activate', 'deactivate', 'deleteuser', 'createtoken']) {
-      assert.deepEqual(await run([name, 'Paul'], { directory }), failed('There is no user Paul.'));
-    }
+    const { call } = await setUp(t, ['paul']);
+    const commands = ['changepassword', 'activate', 'deactivate', 'deleteuser', 'createtoken'];
+    const outcomes = await Promise.all(commands.map((name) => call([name, 'Paul'])));
+    for (const outcome of outcomes) assert.deepEqual(outcome, failed('There is no user Paul.'));
   });
 
   test('createtoken prints the same token until it is renewed', async (t) => {
-    const { directory, prisma } = await setUp(t, ['paul']);
-    const [first, second, renewed] = [
-      await run(['createtoken', 'paul'], { directory }),
-      await run(['createtoken', 'ｐaul'], { directory }),
-      await run(['createtoken', '-r', 'paul'], { directory }),
-    ];
+    const { call, prisma } = await setUp(t, ['paul']);
+    const [first, second] = await Promise.all([call(['createtoken', 'paul']), call(['createtoken', 'ｐaul'])]);
+    const renewed = await call(['createtoken', '-r', 'paul']);
     for (const { code, stdout, stderr } of [first, second, renewed]) {
       assert.deepEqual([code, stderr], [0, '']);
       assert.match(stdout, /^Generated token [0-9a-f]{40} for user paul\n$/);
@@ -282,61 +344,65 @@ suite('the users there are', { concurrency: 2 }, () => {
     assert.ok(await prisma.apiToken.findUser(digests[1] as string));
   });
 
-  test('createtoken makes the secret where there is none', async (t) => {
-    const { directory } = await setUp(t, ['paul']);
+  test('createtoken makes the secret where there is none', ON_SQLITE, async (t) => {
+    const { call, directory } = await setUp(t, ['paul']);
     const settings = { SECRET_KEY: '' };
-    const first = await run(['createtoken', 'paul'], { directory, settings });
-    assert.deepEqual(await run(['createtoken', 'paul'], { directory, settings }), first);
+    const tokens = await Promise.all([0, 1].map(() => call(['createtoken', 'paul'], { settings })));
+    assert.equal(tokens[0]?.code, 0);
+    assert.deepEqual(tokens[1], tokens[0]);
     assert.equal(statSync(join(directory, 'secret.key')).mode & 0o777, 0o600);
   });
 
   test('deactivate and activate', async (t) => {
-    const { directory, prisma } = await setUp(t, ['paul']);
+    const { call, prisma } = await setUp(t, ['paul']);
     const isActive = async () => (await prisma.user.findFirst())?.isActive;
-    assert.deepEqual(await run(['deactivate', 'paul'], { directory }), done('User paul deactivated.\n'));
+    assert.deepEqual(await call(['deactivate', 'paul']), done('User paul deactivated.\n'));
     assert.equal(await isActive(), false);
-    assert.deepEqual(await run(['activate', 'paul'], { directory }), done('User paul activated.\n'));
+    assert.deepEqual(await call(['activate', 'paul']), done('User paul activated.\n'));
     assert.equal(await isActive(), true);
   });
 
   test('changepassword ends tokens and sessions, but not for a weak password', async (t) => {
-    const { directory, prisma } = await setUp(t, ['paul']);
+    const { call, prisma } = await setUp(t, ['paul']);
     const { id, password } = await prisma.user.findFirstOrThrow();
     await prisma.session.create({ data: { id: 's', userId: id, refreshJti: 'j', expiresAt: new Date() } });
     const args = ['changepassword', 'paul', '--password-stdin'];
-    const weak = await run(args, { directory, input: 'paulpaul' });
+    const weak = await call(args, { input: 'paulpaul' });
     assert.deepEqual(weak, failed('The password is too similar to the username.'));
     assert.deepEqual([(await prisma.user.findFirst())?.password, await prisma.session.count()], [password, 1]);
-    assert.deepEqual(await run(args, { directory, input: PASSWORD }), done('Password of paul changed.\n'));
+    assert.deepEqual(await call(args, { input: PASSWORD }), done('Password of paul changed.\n'));
     assert.match(String((await prisma.user.findFirst())?.password), /^\$argon2id\$/);
     assert.equal(await prisma.session.count(), 0);
   });
 
   test('deleteuser deletes all but the last active superuser', async (t) => {
-    const { directory, prisma } = await setUp(t, ['paul', 'ringo']);
+    const { call, prisma } = await setUp(t, ['paul', 'ringo']);
     await insertUser({ prisma }, 'root', { isSuperuser: true });
-    assert.deepEqual(await run(['deleteuser', '--yes', 'paul'], { directory }), done('User paul deleted.\n'));
-    assert.deepEqual(await run(['deleteuser', 'ringo'], { directory }), done('User ringo deleted.\n'));
-    const refused = failed('root is the last active superuser, who cannot be deleted.');
-    assert.deepEqual(await run(['deleteuser', '-y', 'root'], { directory }), refused);
+    const commands = [['--yes', 'paul'], ['ringo'], ['-y', 'root']];
+    assert.deepEqual(await Promise.all(commands.map((args) => call(['deleteuser', ...args]))), [
+      done('User paul deleted.\n'),
+      done('User ringo deleted.\n'),
+      failed('root is the last active superuser, who cannot be deleted.'),
+    ]);
     assert.deepEqual(await prisma.user.findMany({ select: { username: true } }), [{ username: 'root' }]);
   });
 
   test('flushexpiredtokens deletes what has expired', async (t) => {
-    const { directory, prisma } = await setUp(t, ['paul']);
+    const { call, prisma } = await setUp(t, ['paul']);
     const { id: userId } = await prisma.user.findFirstOrThrow();
     for (const [id, seconds] of Object.entries({ live: 60, expired: -400 })) {
       const expiresAt = new Date(Date.now() + seconds * 1000);
       await prisma.session.create({ data: { id, userId, refreshJti: id, expiresAt } });
     }
-    assert.deepEqual(await run(['flushexpiredtokens'], { directory }), done('Expired sessions deleted: 1\n'));
+    assert.deepEqual(await call(['flushexpiredtokens']), done('Expired sessions deleted: 1\n'));
     assert.deepEqual(await prisma.session.findMany({ select: { id: true } }), [{ id: 'live' }]);
   });
 });
 
 test('openapi prints the document, and leaves nothing behind', async (t) => {
   const [directory, temporary] = [temporaryDirectory(t), temporaryDirectory(t)];
-  for (const settings of [{ SECRET_KEY: '' }, { LOG_LEVEL: 'trace' }]) {
+  const elsewhere = { DATABASE_URL: 'postgresql://paul@127.0.0.1:1/todo' };
+  for (const settings of [{ SECRET_KEY: '' }, { LOG_LEVEL: 'trace' }, elsewhere]) {
     const { code, stdout, stderr } = await run(['openapi'], {
       directory,
       settings: { ...settings, TMPDIR: temporary },
@@ -351,8 +417,8 @@ test('openapi prints the document, and leaves nothing behind', async (t) => {
 
 suite('serve', { concurrency: 2 }, () => {
   test('says where it is, and what to do while there is no user', async (t) => {
-    const { directory, prisma } = await setUp(t);
-    const first = await serve(t, { directory });
+    const { prisma, serve } = await setUp(t);
+    const first = await serve();
     await first.until(new RegExp(HINT));
     const lines = messages(first.output());
     assert.ok(lines.includes(`API: ${first.origin}/api/v1/todo/`));
@@ -360,7 +426,7 @@ suite('serve', { concurrency: 2 }, () => {
     assert.equal(await stop(first, 'SIGTERM'), 0);
 
     await insertUser({ prisma }, 'paul');
-    const second = await serve(t, { directory });
+    const second = await serve();
     assert.equal((await send(second.origin, 'GET', '/readyz')).status, 200);
     assert.equal(await stop(second, 'SIGTERM'), 0);
     assert.ok(!messages(second.output()).includes(HINT));
@@ -368,7 +434,8 @@ suite('serve', { concurrency: 2 }, () => {
 
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     test(`ends with 0 on ${signal}`, async (t) => {
-      const service = await serve(t, { directory: temporaryDirectory(t) });
+      const { serve } = await setUp(t);
+      const service = await serve();
       await service.until(new RegExp(HINT));
       assert.equal((await send(service.origin, 'GET', '/healthz')).status, 200);
       assert.equal(await stop(service, signal), 0);
@@ -378,16 +445,17 @@ suite('serve', { concurrency: 2 }, () => {
   }
 
   test('ends with 0, and without a word, when it is stopped as soon as it listens', async (t) => {
-    const service = await serve(t, { directory: temporaryDirectory(t) });
+    const { serve } = await setUp(t);
+    const service = await serve();
     const code = await stop(service, 'SIGTERM');
     assert.doesNotMatch(service.output(), /Error/);
     assert.equal(code, 0);
   });
 
   test('answers what is under way when it is stopped', async (t) => {
-    const { directory, prisma } = await setUp(t, ['paul']);
-    const { stdout } = await run(['createtoken', 'paul'], { directory });
-    const service = await serve(t, { directory, settings: { SHUTDOWN_DELAY: '300' } });
+    const { call, prisma, serve } = await setUp(t, ['paul']);
+    const { stdout } = await call(['createtoken', 'paul']);
+    const service = await serve({ SHUTDOWN_DELAY: '300' });
     const authorization = `Token ${stdout.split(' ')[2]}`;
     const ended = stop(service, 'SIGTERM');
     const answers = await Promise.all(
@@ -405,20 +473,20 @@ suite('serve', { concurrency: 2 }, () => {
     t.after(() => other.close());
     await once(other, 'listening');
     const { port } = other.address() as AddressInfo;
-    const options = { directory: temporaryDirectory(t), settings: { PORT: String(port), LOG_LEVEL: 'warn' } };
+    const { call } = await setUp(t);
     assert.deepEqual(
-      await run(['serve'], options),
+      await call(['serve'], { settings: { PORT: String(port), LOG_LEVEL: 'warn' } }),
       failed(`listen EADDRINUSE: address already in use 127.0.0.1:${port}`),
     );
   });
 
   test('lets the console work on the same database', async (t) => {
-    const { directory } = await setUp(t);
-    const service = await serve(t, { directory });
+    const { call, serve } = await setUp(t);
+    const service = await serve();
     const args = ['createuser', '--username', 'paul', '--password-stdin'];
-    assert.equal((await run(args, { directory, input: PASSWORD })).code, 0);
+    assert.equal((await call(args, { input: PASSWORD })).code, 0);
     const token = async (...options: string[]) =>
-      (await run(['createtoken', 'paul', ...options], { directory })).stdout.split(' ')[2];
+      (await call(['createtoken', 'paul', ...options])).stdout.split(' ')[2];
     const list = async (key: string | undefined) => {
       const { status, body } = await send(service.origin, 'GET', '/api/v1/todo/', { authorization: `Token ${key}` });
       return status === 200 ? 200 : body.detail;
@@ -429,21 +497,21 @@ suite('serve', { concurrency: 2 }, () => {
     const first = await token();
     assert.equal(first, body.token);
     assert.equal(await list(first), 200);
-    await run(['deactivate', 'paul'], { directory });
+    await call(['deactivate', 'paul']);
     assert.equal(await list(first), 'User inactive or deleted.');
-    await run(['activate', 'paul'], { directory });
+    await call(['activate', 'paul']);
     assert.equal(await list(first), 200);
     const second = await token('-r');
     assert.deepEqual([await list(first), await list(second)], ['Invalid token.', 200]);
-    assert.equal((await run(['deleteuser', 'paul', '-y'], { directory })).code, 0);
+    assert.equal((await call(['deleteuser', 'paul', '-y'])).code, 0);
     assert.equal(await list(second), 'Invalid token.');
   });
 
   test('writes no secret, password or token to its log', async (t) => {
-    const { directory } = await setUp(t);
+    const { call, serve } = await setUp(t);
     const input = PASSWORD;
-    await run(['createsuperuser', '--username', 'paul', '--password-stdin'], { directory, input });
-    const service = await serve(t, { directory, settings: { LOG_LEVEL: 'trace' } });
+    await call(['createsuperuser', '--username', 'paul', '--password-stdin'], { input });
+    const service = await serve({ LOG_LEVEL: 'trace' });
     const { origin } = service;
     const post = (path: string, json: unknown, authorization = '') =>
       send(origin, 'POST', path, { json, authorization });
@@ -483,18 +551,18 @@ suite('serve', { concurrency: 2 }, () => {
 // `script` of util-linux gives a program a terminal; other systems have another one of that name, or none.
 const hasScript = spawnSync('script', ['--version'], { encoding: 'utf8' }).stdout?.includes('util-linux');
 
-suite('on a terminal', { skip: !hasScript && 'there is no `script` of util-linux', ...GUARD }, () => {
+suite('on a terminal', { concurrency: 2, skip: !hasScript && 'there is no `script` of util-linux', ...GUARD }, () => {
   /** Runs a command and answers its questions: each time the text is shown, these keys are pressed. */
   async function converse(
     t: TestContext,
     command: string,
-    directory: string,
+    { directory, settings }: Stage,
     answers: [prompt: RegExp, keys: string][],
   ) {
     const line = `stty cols 100 rows 40; exec '${process.execPath}' '${CLI}' ${command}`;
     const child = spawn('script', ['--quiet', '--return', '--command', line, '/dev/null'], {
       cwd: directory,
-      env: environment({ TERM: 'xterm', SHELL: '/bin/sh', PORT: '0' }),
+      env: environment({ TERM: 'xterm', SHELL: '/bin/sh', PORT: '0', SHUTDOWN_DELAY: '0', ...settings }),
     });
     const output = follow(t, child);
     const closed = once(child, 'close');
@@ -507,8 +575,8 @@ suite('on a terminal', { skip: !hasScript && 'there is no `script` of util-linux
   }
 
   test('createsuperuser asks until the answers will do, and does not show the password', async (t) => {
-    const { directory, prisma } = await setUp(t);
-    const { code, text } = await converse(t, 'createsuperuser --email paul@domain.com', directory, [
+    const stage = await setUp(t);
+    const { code, text } = await converse(t, 'createsuperuser --email paul@domain.com', stage, [
       [/username:/, 'two words\r'],
       [/Enter a valid username/, `${'\x7f'.repeat(9)}paul\r`],
       [/password:/, `${PASSWORD}\r`],
@@ -521,40 +589,40 @@ suite('on a terminal', { skip: !hasScript && 'there is no `script` of util-linux
     ]);
     assert.equal(code, 0, text);
     assert.ok(!text.includes(PASSWORD) && !text.includes('qwertyuiop'));
-    assert.equal((await prisma.user.findUnique({ where: { username: 'paul' } }))?.email, 'paul@domain.com');
+    assert.equal((await stage.prisma.user.findUnique({ where: { username: 'paul' } }))?.email, 'paul@domain.com');
   });
 
   test('a question is cancelled by Ctrl-C', async (t) => {
-    const { directory, prisma } = await setUp(t);
+    const stage = await setUp(t);
     for (const [command, prompt] of [
       ['createuser', /username:/],
       ['createuser --username paul', /password:/],
     ] as const) {
-      const { code, text } = await converse(t, command, directory, [[prompt, '\x03']]);
+      const { code, text } = await converse(t, command, stage, [[prompt, '\x03']]);
       assert.equal(code, 1, text);
       assert.match(text, /todo-api: Cancelled\./);
     }
-    assert.equal(await prisma.user.count(), 0);
+    assert.equal(await stage.prisma.user.count(), 0);
   });
 
   test('deleteuser asks first', async (t) => {
-    const { directory, prisma } = await setUp(t, ['paul']);
+    const stage = await setUp(t, ['paul']);
     const question = /Delete paul and all their todos\?/;
     for (const keys of ['\r', 'n', '\x03']) {
-      const { code, text } = await converse(t, 'deleteuser paul', directory, [[question, keys]]);
+      const { code, text } = await converse(t, 'deleteuser paul', stage, [[question, keys]]);
       assert.equal(code, 1, text);
       assert.match(text, /todo-api: Cancelled\./);
     }
-    assert.equal(await prisma.user.count(), 1);
-    const { code, text } = await converse(t, 'deleteuser paul', directory, [[question, 'y']]);
+    assert.equal(await stage.prisma.user.count(), 1);
+    const { code, text } = await converse(t, 'deleteuser paul', stage, [[question, 'y']]);
     assert.equal(code, 0, text);
     assert.match(text, /User paul deleted\./);
-    assert.equal(await prisma.user.count(), 0);
+    assert.equal(await stage.prisma.user.count(), 0);
   });
 
   test('serve logs lines for people, and ends on Ctrl-C', async (t) => {
-    const { directory } = await setUp(t);
-    const { code, text } = await converse(t, 'serve', directory, [[/There is no user yet\./, '\x03']]);
+    const stage = await setUp(t);
+    const { code, text } = await converse(t, 'serve', stage, [[/There is no user yet\./, '\x03']]);
     assert.equal(code, 0, text);
     assert.match(text, /\d\d:\d\d:\d\d\S* \S*INFO\S*: .*API: http:\/\/127\.0\.0\.1:\d+\/api\/v1\/todo\//);
     assert.doesNotMatch(text, /"level":/);

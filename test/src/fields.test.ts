@@ -220,7 +220,8 @@ test('the text of a number is the same number', () => {
     fc.property(fc.double({ noDefaultInfinity: true, noNaN: true }), (value) => {
       const { text, type } = number(value.toExponential());
       assert.equal(type, 'float');
-      assert.ok(Object.is(Number(text), value));
+      // The text that JavaScript gives of -0 has no sign.
+      assert.equal(Number(text), value + 0);
     }),
   );
 });

@@ -1,16 +1,20 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite, type TestContext, test } from 'node:test';
-import Sqlite from 'better-sqlite3';
+import type Sqlite from 'better-sqlite3';
+import type { Pool } from 'pg';
 import { MigrationError, openDatabase } from '../../src/database/index.ts';
-import { migrate } from '../../src/database/migrate.ts';
+import { findNextMigration, readMigrations } from '../../src/database/migrations.ts';
+import { migratePostgresql } from '../../src/database/postgresql.ts';
+import { migrateSqlite } from '../../src/database/sqlite.ts';
 import { packagePath } from '../../src/package.ts';
-import { temporaryDirectory } from '../helper.ts';
-import { open, run } from './helper.ts';
+import { configure, isOnPostgresql, makeDatabase, temporaryDirectory } from '../helper.ts';
+import { connect, makeEmptyDatabase, type Raw, run } from './helper.ts';
 
-const COMMITTED = packagePath('prisma/migrations/sqlite');
+const PROVIDER = isOnPostgresql ? 'postgresql' : 'sqlite';
+const COMMITTED = packagePath(`prisma/migrations/${PROVIDER}`);
 const NAMES = readdirSync(COMMITTED, { withFileTypes: true })
   .filter((entry) => entry.isDirectory())
   .map(({ name }) => name)
@@ -19,51 +23,92 @@ const NAMES = readdirSync(COMMITTED, { withFileTypes: true })
 const FIRST = 'CREATE TABLE one (id INTEGER PRIMARY KEY);';
 const SECOND = 'CREATE TABLE two (id INTEGER PRIMARY KEY); INSERT INTO two VALUES (2);';
 
-interface Stage {
-  database: Sqlite.Database;
+const sha256 = (text: string | Buffer) => createHash('sha256').update(text).digest('hex');
+const migration = ([name, sql]: [string, string]) => ({ name, sql, checksum: sha256(sql) });
+
+interface Stage extends Raw {
   /** Applies these migrations, SQL by name, and no others. */
-  apply(migrations: Record<string, string>): string[];
+  apply(migrations: Record<string, string>): Promise<string[]>;
   /** The names of the tables. */
-  tables(): string[];
+  tables(): Promise<string[]>;
 }
 
-function setUp(t: TestContext): Stage {
-  const directory = temporaryDirectory(t);
-  const database = new Sqlite(join(directory, 'todo.db'));
-  t.after(() => database.close());
-  const migrations = join(directory, 'migrations');
+/** The runner of this run's provider, on a database with nothing in it. */
+async function setUp(t: TestContext): Promise<Stage> {
+  const raw = connect(t, await makeEmptyDatabase(t));
+  const tables = isOnPostgresql
+    ? "SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename"
+    : "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name";
   return {
-    database,
-    apply(files) {
-      rmSync(migrations, { recursive: true, force: true });
-      mkdirSync(migrations);
-      writeFileSync(join(migrations, 'migration_lock.toml'), 'provider = "sqlite"\n');
-      for (const [name, sql] of Object.entries(files)) {
-        mkdirSync(join(migrations, name));
-        writeFileSync(join(migrations, name, 'migration.sql'), sql);
-      }
-      return migrate(database, migrations);
+    ...raw,
+    async apply(files) {
+      const migrations = Object.entries(files).map(migration);
+      return isOnPostgresql
+        ? migratePostgresql(raw.connection as Pool, migrations)
+        : migrateSqlite(raw.connection as Sqlite.Database, migrations);
     },
-    tables: () =>
-      database.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").pluck().all() as string[],
+    tables: async () => (await raw.select(tables)).map(({ name }) => name),
   };
 }
 
 test('a new database gets the committed migrations, once', async (t) => {
-  const { path, migrated, close } = open(t);
-  assert.deepEqual(migrated, NAMES);
-  await close();
-  const again = openDatabase(`file:${path}`);
-  t.after(() => again.close());
-  assert.deepEqual(again.migrated, []);
+  const config = configure(await makeEmptyDatabase(t));
+  for (const expected of [NAMES, []]) {
+    const { migrated, close } = await openDatabase(config, { migrate: true });
+    await close();
+    assert.deepEqual(migrated, expected);
+  }
+});
+
+test('both providers have migrations of the same names', () => {
+  const names = (['sqlite', 'postgresql'] as const).map((provider) => readMigrations(provider).map(({ name }) => name));
+  assert.deepEqual(names[0], names[1]);
+  assert.deepEqual(names[isOnPostgresql ? 1 : 0], NAMES);
+});
+
+suite('PostgreSQL is brought to this version by `migrate` alone', {
+  skip: !isOnPostgresql && 'SQLite is on opening',
+}, () => {
+  const lacking = new MigrationError(`The database lacks migration ${NAMES[0]}. Run: npx todo-api migrate`);
+
+  test('and not by opening it, which leaves it as it was', async (t) => {
+    const settings = await makeEmptyDatabase(t);
+    await assert.rejects(openDatabase(configure(settings)), lacking);
+    const { select } = connect(t, settings);
+    assert.deepEqual(await select("SELECT FROM pg_tables WHERE schemaname = 'public'"), []);
+  });
+
+  test('also where its migrations were all rolled back', async (t) => {
+    const settings = await makeDatabase(t);
+    await connect(t, settings).execute('UPDATE _prisma_migrations SET rolled_back_at = now()');
+    await assert.rejects(openDatabase(configure(settings)), lacking);
+  });
 });
 
 suite("Prisma's own table", () => {
-  test('has its columns', (t) => {
-    const { database, apply } = setUp(t);
-    apply({});
-    const columns = database.prepare('PRAGMA table_info(_prisma_migrations)').all() as Record<string, unknown>[];
+  test('has its columns', async (t) => {
+    const { apply, select } = await setUp(t);
+    await apply({});
     // As the schema engine makes them.
+    if (isOnPostgresql) {
+      const columns = await select(`SELECT column_name, udt_name, character_maximum_length, is_nullable, column_default
+        FROM information_schema.columns WHERE table_name = '_prisma_migrations' ORDER BY ordinal_position`);
+      assert.deepEqual(
+        columns.map((column) => Object.values(column)),
+        [
+          ['id', 'varchar', 36, 'NO', null],
+          ['checksum', 'varchar', 64, 'NO', null],
+          ['finished_at', 'timestamptz', null, 'YES', null],
+          ['migration_name', 'varchar', 255, 'NO', null],
+          ['logs', 'text', null, 'YES', null],
+          ['rolled_back_at', 'timestamptz', null, 'YES', null],
+          ['started_at', 'timestamptz', null, 'NO', 'now()'],
+          ['applied_steps_count', 'int4', null, 'NO', '0'],
+        ],
+      );
+      return;
+    }
+    const columns = await select('PRAGMA table_info(_prisma_migrations)');
     assert.deepEqual(
       columns.map(({ name, type, notnull, dflt_value, pk }) => [name, type, notnull, dflt_value, pk]),
       [
@@ -79,22 +124,14 @@ suite("Prisma's own table", () => {
     );
   });
 
-  test('has a row for each migration, with the SHA-256 of its file', (t) => {
-    const { path } = open(t);
-    const database = new Sqlite(path);
-    t.after(() => database.close());
-    const rows = database.prepare('SELECT * FROM _prisma_migrations ORDER BY migration_name').all() as {
-      id: string;
-      started_at: number;
-      finished_at: number;
-    }[];
+  test('has a row for each migration, with the SHA-256 of its file', async (t) => {
+    const { select } = connect(t, await makeDatabase(t));
+    const rows = await select('SELECT * FROM _prisma_migrations ORDER BY migration_name');
     assert.deepEqual(
       rows.map(({ id, started_at, finished_at, ...row }) => row),
       NAMES.map((name) => ({
         migration_name: name,
-        checksum: createHash('sha256')
-          .update(readFileSync(join(COMMITTED, name, 'migration.sql')))
-          .digest('hex'),
+        checksum: sha256(readFileSync(join(COMMITTED, name, 'migration.sql'))),
         logs: null,
         rolled_back_at: null,
         applied_steps_count: 1,
@@ -102,23 +139,60 @@ suite("Prisma's own table", () => {
     );
     for (const { id, started_at, finished_at } of rows) {
       assert.match(id, /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
-      assert.ok(Math.abs(Date.now() - started_at) < 3_600_000, 'milliseconds since 1970');
+      // SQLite has them as milliseconds since 1970, as Prisma writes them.
+      assert.equal(typeof started_at, isOnPostgresql ? 'object' : 'number');
+      assert.ok(Math.abs(Date.now() - started_at) < 3_600_000);
       assert.ok(finished_at >= started_at);
     }
   });
 });
 
-test('only what is new is applied, in the order of the names', (t) => {
-  const { apply, tables } = setUp(t);
-  assert.deepEqual(apply({ '1_first': FIRST }), ['1_first']);
-  assert.deepEqual(apply({ '3_third': 'DROP TABLE two;', '2_second': SECOND, '1_first': FIRST }), [
+suite('the next migration', () => {
+  const [first, second] = [migration(['1_first', FIRST]), migration(['2_second', SECOND])];
+  const applied = ({ name, checksum }: typeof first, finished_at: unknown = 1) => ({
+    migration_name: name,
+    checksum,
+    finished_at,
+  });
+
+  test('is the first that was not applied', () => {
+    assert.equal(findNextMigration([first, second], []), first);
+    assert.equal(findNextMigration([first, second], [applied(first)]), second);
+    assert.equal(findNextMigration([first, second], [applied(first), applied(second)]), undefined);
+    assert.equal(findNextMigration([], []), undefined);
+  });
+
+  test('is none where the database is of another version', () => {
+    const wrong: [Parameters<typeof findNextMigration>, string][] = [
+      [[[first], [applied(first), applied(second)]], 'The database has migration 2_second, which'],
+      [[[first, second], [applied(second)]], 'The database has migration 2_second, which'],
+      [[[], [applied(first)]], 'The database has migration 1_first, which'],
+      [[[{ ...first, checksum: 'x' }, second], [applied(first)]], 'Migration 1_first was changed'],
+      [[[first, second], [applied(first, null)]], 'Migration 1_first was begun and not finished.'],
+    ];
+    for (const [args, message] of wrong) {
+      assert.throws(
+        () => findNextMigration(...args),
+        (error) => error instanceof MigrationError && error.message.startsWith(message),
+        message,
+      );
+    }
+  });
+});
+
+test('only what is new is applied, in order', async (t) => {
+  const { apply, tables } = await setUp(t);
+  assert.deepEqual(await apply({ '1_first': FIRST }), ['1_first']);
+  assert.deepEqual(await apply({ '1_first': FIRST, '2_second': SECOND, '3_third': 'DROP TABLE two;' }), [
     '2_second',
     '3_third',
   ]);
-  assert.deepEqual(tables(), ['_prisma_migrations', 'one']);
+  assert.deepEqual(await tables(), ['_prisma_migrations', 'one']);
 });
 
 suite('a database of another version is refused, and not touched', () => {
+  const newer = `INSERT INTO _prisma_migrations (id, checksum, migration_name, finished_at)
+    SELECT 'x', 'x', '9_newer', finished_at FROM _prisma_migrations`;
   const cases: [name: string, spoil: string, files: Record<string, string>, message: string][] = [
     [
       'where an applied migration was changed',
@@ -127,16 +201,16 @@ suite('a database of another version is refused, and not touched', () => {
       'Migration 1_first was changed after it had been applied to the database.',
     ],
     [
-      'where it holds a newer migration',
-      "INSERT INTO _prisma_migrations (id, checksum, migration_name, finished_at) VALUES ('x', 'x', '9_newer', 1)",
+      'where it has a newer migration',
+      newer,
       { '1_first': FIRST },
-      'The database holds migration 9_newer, which this version of the service does not know.',
+      'The database has migration 9_newer, which this version of the service does not know.',
     ],
     [
       'where a migration came between those that were applied',
-      "INSERT INTO _prisma_migrations (id, checksum, migration_name, finished_at) VALUES ('x', 'x', '9_newer', 1)",
+      newer,
       { '1_first': FIRST, '2_second': SECOND, '9_newer': '' },
-      'The database holds migration 9_newer, which this version of the service does not know.',
+      'The database has migration 9_newer, which this version of the service does not know.',
     ],
     [
       'where a migration was begun and not finished',
@@ -146,66 +220,76 @@ suite('a database of another version is refused, and not touched', () => {
     ],
   ];
   for (const [name, spoil, files, message] of cases) {
-    test(name, (t) => {
-      const { database, apply, tables } = setUp(t);
-      apply({ '1_first': FIRST });
-      database.exec(spoil);
-      assert.throws(() => apply(files), new MigrationError(message));
-      assert.deepEqual(tables(), ['_prisma_migrations', 'one']);
+    test(name, async (t) => {
+      const { execute, apply, tables } = await setUp(t);
+      await apply({ '1_first': FIRST });
+      await execute(spoil);
+      await assert.rejects(apply(files), new MigrationError(message));
+      assert.deepEqual(await tables(), ['_prisma_migrations', 'one']);
     });
   }
 });
 
-test('a migration that was marked as rolled back is applied again', (t) => {
-  const { database, apply } = setUp(t);
-  apply({ '1_first': FIRST });
-  database.exec('UPDATE _prisma_migrations SET rolled_back_at = 1; DROP TABLE one;');
-  assert.deepEqual(apply({ '1_first': FIRST }), ['1_first']);
+test('a migration that was marked as rolled back is applied again', async (t) => {
+  const { execute, apply } = await setUp(t);
+  await apply({ '1_first': FIRST });
+  await execute('UPDATE _prisma_migrations SET rolled_back_at = started_at; DROP TABLE one;');
+  assert.deepEqual(await apply({ '1_first': FIRST }), ['1_first']);
 });
 
 suite('a migration that fails', () => {
   const BAD = `${SECOND} INSERT INTO nowhere VALUES (1);`;
+  const NOWHERE = /no such table: nowhere|relation "nowhere" does not exist/;
 
-  test('leaves nothing', (t) => {
-    const { apply, tables } = setUp(t);
-    assert.throws(() => apply({ '1_bad': BAD }), /no such table: nowhere/);
-    assert.deepEqual(tables(), []);
+  test('leaves nothing', async (t) => {
+    const { apply, tables } = await setUp(t);
+    await assert.rejects(apply({ '1_bad': BAD }), NOWHERE);
+    assert.deepEqual(await tables(), []);
   });
 
-  test('leaves those before it, and is applied when it was mended', (t) => {
-    const { apply, tables } = setUp(t);
-    assert.throws(() => apply({ '1_first': FIRST, '2_second': BAD }), /no such table: nowhere/);
-    assert.deepEqual(tables(), ['_prisma_migrations', 'one']);
-    assert.deepEqual(apply({ '1_first': FIRST, '2_second': SECOND }), ['2_second']);
+  test('leaves those before it, and is applied when it was mended', async (t) => {
+    const { apply, tables } = await setUp(t);
+    await assert.rejects(apply({ '1_first': FIRST, '2_second': BAD }), NOWHERE);
+    assert.deepEqual(await tables(), ['_prisma_migrations', 'one']);
+    assert.deepEqual(await apply({ '1_first': FIRST, '2_second': SECOND }), ['2_second']);
   });
 });
 
-test('a table that is made anew, as Prisma writes it, keeps the rows that refer to it', (t) => {
-  const { database, apply } = setUp(t);
+suite('a table that is made anew, as Prisma writes it', { skip: isOnPostgresql && 'only SQLite needs it' }, () => {
   const first = `CREATE TABLE "users" ("id" INTEGER NOT NULL PRIMARY KEY);
     CREATE TABLE "todos" (
       "id" INTEGER NOT NULL PRIMARY KEY, "owner_id" INTEGER NOT NULL REFERENCES "users" ("id") ON DELETE CASCADE);
     INSERT INTO "users" VALUES (1);
     INSERT INTO "todos" VALUES (7, 1);`;
-  const second = `PRAGMA defer_foreign_keys=ON;
+  const anew = (rows: string) => `PRAGMA defer_foreign_keys=ON;
     PRAGMA foreign_keys=OFF;
     CREATE TABLE "new_users" ("id" INTEGER NOT NULL PRIMARY KEY, "email" TEXT NOT NULL DEFAULT '');
-    INSERT INTO "new_users" ("id") SELECT "id" FROM "users";
+    INSERT INTO "new_users" ("id") SELECT "id" FROM "users" WHERE ${rows};
     DROP TABLE "users";
     ALTER TABLE "new_users" RENAME TO "users";
     PRAGMA foreign_keys=ON;
     PRAGMA defer_foreign_keys=OFF;`;
-  database.pragma('foreign_keys = ON');
-  apply({ '1_first': first, '2_second': second });
-  assert.deepEqual(database.prepare('SELECT * FROM users').all(), [{ id: 1, email: '' }]);
-  assert.deepEqual(database.prepare('SELECT * FROM todos').all(), [{ id: 7, owner_id: 1 }]);
-  assert.equal(database.pragma('foreign_keys', { simple: true }), 1);
-  assert.throws(() => database.exec('INSERT INTO todos VALUES (8, 2)'), /FOREIGN KEY/);
+
+  test('keeps the rows that refer to it', async (t) => {
+    const { execute, select, apply } = await setUp(t);
+    await apply({ '1_first': first, '2_second': anew('true') });
+    assert.deepEqual(await select('SELECT * FROM users'), [{ id: 1, email: '' }]);
+    assert.deepEqual(await select('SELECT * FROM todos'), [{ id: 7, owner_id: 1 }]);
+    await assert.rejects(execute('INSERT INTO todos VALUES (8, 2)'), { code: 'SQLITE_CONSTRAINT_FOREIGNKEY' });
+  });
+
+  test('is not taken where rows would refer to what is gone', async (t) => {
+    const { select, apply } = await setUp(t);
+    const message = 'Migration 2_second would leave rows that refer to none.';
+    await assert.rejects(apply({ '1_first': first, '2_second': anew('false') }), new MigrationError(message));
+    assert.deepEqual(await select('SELECT * FROM users'), [{ id: 1 }]);
+    assert.deepEqual(await select('SELECT * FROM todos'), [{ id: 7, owner_id: 1 }]);
+  });
 });
 
-test('of processes that start at once on one new file, each migration is applied by one', async (t) => {
-  const directory = temporaryDirectory(t);
-  const runs = await Promise.all(Array.from({ length: 5 }, () => run(['migrate'], { directory })));
+test('of processes that start at once on one new database, each migration is applied by one', async (t) => {
+  const options = { directory: temporaryDirectory(t), settings: await makeEmptyDatabase(t) };
+  const runs = await Promise.all(Array.from({ length: 5 }, () => run(['migrate'], options)));
   const applied = NAMES.map((name) => `Applied ${name}\n`).join('');
   assert.deepEqual(
     runs.map(({ stderr, code }) => ({ stderr, code })),
@@ -213,14 +297,14 @@ test('of processes that start at once on one new file, each migration is applied
   );
   const lines = runs.flatMap(({ stdout }) => stdout.match(/Applied .*\n/g) ?? []);
   assert.equal(lines.sort().join(''), applied);
-  assert.equal(runs.filter(({ stdout }) => stdout === 'No migrations to apply.\n').length, runs.length - 1);
+  const idle = runs.filter(({ stdout }) => stdout === 'No migrations to apply.\n');
+  assert.ok(idle.length >= runs.length - NAMES.length);
 });
 
 test('the committed migrations are read from the package, wherever the service is started', async (t) => {
   const directory = temporaryDirectory(t);
-  mkdirSync(join(directory, 'prisma'));
-  cpSync(COMMITTED, join(directory, 'prisma/migrations/sqlite'), { recursive: true });
-  mkdirSync(join(directory, 'prisma/migrations/sqlite/99999999999999_strange'));
-  const { stdout, code } = await run(['migrate'], { directory });
+  cpSync(COMMITTED, join(directory, 'prisma/migrations', PROVIDER), { recursive: true });
+  mkdirSync(join(directory, 'prisma/migrations', PROVIDER, '99999999999999_strange'));
+  const { stdout, code } = await run(['migrate'], { directory, settings: await makeEmptyDatabase(t) });
   assert.deepEqual({ stdout, code }, { stdout: NAMES.map((name) => `Applied ${name}\n`).join(''), code: 0 });
 });

@@ -2,17 +2,19 @@ import assert from 'node:assert/strict';
 import { statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { suite, type TestContext, test } from 'node:test';
-import Sqlite from 'better-sqlite3';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { databasePath, openDatabase, type Prisma, type TodoRow } from '../../src/database/index.ts';
-import { temporaryDirectory } from '../helper.ts';
-import { insertUser, open } from './helper.ts';
+import { administrate, configure, isOnPostgresql, makeDatabase, temporaryDirectory } from '../helper.ts';
+import { connect, insertUser, type Raw } from './helper.ts';
 
 const FIELDS = { title: 'a title', body: 'a body', is_completed: false, date_created: '2026-11-23' };
 // A deadlock would end a test here.
 const GUARD = { timeout: 15_000 };
 
-async function setUp(t: TestContext) {
-  const database = open(t);
+async function setUp(t: TestContext, settings: Record<string, string> = {}) {
+  const address = await makeDatabase(t);
+  const database = await openDatabase(configure({ ...address, ...settings }));
+  t.after(() => database.close());
   // Prisma's timers do not keep a process alive, as a server would be.
   const alive = setInterval(() => {}, 1000);
   t.after(() => clearInterval(alive));
@@ -21,7 +23,7 @@ async function setUp(t: TestContext) {
     await insertUser(database, 'john'),
     await insertUser(database, 'root', { isSuperuser: true }),
   ];
-  return { ...database, paul, john, root };
+  return { ...database, address, paul, john, root };
 }
 
 /** A todo as Prisma itself reads it, in the form of the API. */
@@ -40,31 +42,64 @@ async function readByPrisma(prisma: Prisma, id: number): Promise<TodoRow | null>
   );
 }
 
-test('a file: URL names a path, from the working directory or absolute', () => {
-  const paths = {
-    'file:todo.db': resolve('todo.db'),
-    'file:./data/todo.db': resolve('data/todo.db'),
-    'file:/data/todo.db': '/data/todo.db',
-    'file:///data/todo.db': '/data/todo.db',
-  };
-  for (const [url, path] of Object.entries(paths)) assert.equal(databasePath(url), path);
+suite('a SQLite file', { skip: isOnPostgresql && 'this run is on PostgreSQL' }, () => {
+  test('is named by a path, from the working directory or absolute', () => {
+    const paths = {
+      'file:todo.db': resolve('todo.db'),
+      'file:./data/todo.db': resolve('data/todo.db'),
+      'file:/data/todo.db': '/data/todo.db',
+      'file:///data/todo.db': '/data/todo.db',
+    };
+    for (const [url, path] of Object.entries(paths)) assert.equal(databasePath(url), path);
+  });
+
+  test('is made, and its directory for its owner alone', async (t) => {
+    const path = join(temporaryDirectory(t), 'data/todo.db');
+    const { close } = await openDatabase(configure({ DATABASE_URL: `file:${path}` }));
+    await close();
+    assert.ok(statSync(path).isFile());
+    assert.equal(statSync(join(path, '..')).mode & 0o777, 0o700);
+    const elsewhere = configure({ DATABASE_URL: `file:${join(path, '../no/such/todo.db')}` });
+    await assert.rejects(openDatabase(elsewhere), { code: 'ENOENT' });
+  });
+
+  test("waits for the disk on Prisma's connection too", async (t) => {
+    const { prisma } = await setUp(t);
+    assert.deepEqual(await prisma.$queryRaw`PRAGMA foreign_keys`, [{ foreign_keys: 1n }]);
+    assert.deepEqual(await prisma.$queryRaw`PRAGMA journal_mode`, [{ journal_mode: 'wal' }]);
+    assert.deepEqual(await prisma.$queryRaw`PRAGMA synchronous`, [{ synchronous: 2n }]);
+  });
 });
 
-test('the file is made, and its directory for its owner alone', async (t) => {
-  const path = join(temporaryDirectory(t), 'data/todo.db');
-  await openDatabase(`file:${path}`).close();
-  assert.ok(statSync(path).isFile());
-  assert.equal(statSync(join(path, '..')).mode & 0o777, 0o700);
-  assert.throws(() => openDatabase(`file:${join(path, '../no/such/todo.db')}`), { code: 'ENOENT' });
-});
-
-test('both connections keep foreign keys and wait for the disk', async (t) => {
+test('statements and Prisma alike are held to the constraints', async (t) => {
   const { prisma, paul } = await setUp(t);
-  assert.deepEqual(await prisma.$queryRaw`PRAGMA foreign_keys`, [{ foreign_keys: 1n }]);
-  assert.deepEqual(await prisma.$queryRaw`PRAGMA journal_mode`, [{ journal_mode: 'wal' }]);
-  assert.deepEqual(await prisma.$queryRaw`PRAGMA synchronous`, [{ synchronous: 2n }]);
-  await assert.rejects(prisma.todo.add(paul.id + 100, FIELDS), { code: 'SQLITE_CONSTRAINT_FOREIGNKEY' });
-  await assert.rejects(prisma.todo.create({ data: { ownerId: paul.id + 100, title: 'a', dateCreated: '2026-11-23' } }));
+  const nobody = paul.id + 100;
+  const code = isOnPostgresql ? '23503' : 'SQLITE_CONSTRAINT_FOREIGNKEY';
+  await assert.rejects(prisma.todo.add(nobody, FIELDS), { code });
+  await assert.rejects(prisma.todo.create({ data: { ownerId: nobody, title: 'a', dateCreated: '2026-11-23' } }), {
+    code: 'P2003',
+  });
+  assert.equal(await prisma.todo.count(), 0);
+});
+
+test('times are those that were written, whatever the time zone of the server is', {
+  skip: !isOnPostgresql && 'SQLite has none',
+}, async (t) => {
+  const address = await makeDatabase(t);
+  const name = new URL(address.DATABASE_URL as string).pathname.slice(1);
+  await administrate(address.DATABASE_URL as string, `ALTER DATABASE ${name} SET timezone = 'Asia/Kathmandu'`);
+  const { prisma, close } = await openDatabase(configure(address));
+  t.after(close);
+  const updatedAt = new Date('2026-11-23T20:30:00.123Z');
+  const { id: ownerId } = await insertUser({ prisma }, 'paul');
+  const { id } = await prisma.todo.create({ data: { ownerId, title: 'a', dateCreated: '2026-11-23', updatedAt } });
+  const { select } = connect(t, address);
+  const [stored] = await select(`SELECT updated_at, created_at FROM todos WHERE id = ${id}`);
+  assert.deepEqual(stored.updated_at, updatedAt);
+  assert.ok(Math.abs(Date.now() - stored.created_at) < 60_000);
+  const added = await prisma.todo.add(ownerId, FIELDS);
+  const { createdAt } = await prisma.todo.findUniqueOrThrow({ where: { id: added.id } });
+  assert.ok(Math.abs(Date.now() - createdAt.getTime()) < 60_000);
 });
 
 suite('the statements give what Prisma itself gives', () => {
@@ -257,7 +292,7 @@ suite('a transaction over several ticks', GUARD, () => {
 
   const failures: [name: string, options: object][] = [
     ['that lasts too long', { timeout: 20 }],
-    ['of an isolation that SQLite does not know', { isolationLevel: 'Snapshot' }],
+    ['of an isolation that the database does not know', { isolationLevel: 'Snapshot' }],
   ];
   for (const [name, options] of failures) {
     test(`${name} fails, and the writes after it go on`, GUARD, async (t) => {
@@ -273,7 +308,8 @@ suite('a transaction over several ticks', GUARD, () => {
         prisma.todo.create({ data: { ownerId: paul.id, title: 'plain', dateCreated: '2026-11-23' } }),
         prisma.todo.add(paul.id, FIELDS),
       ]);
-      await writes.finally(over.raise);
+      // On PostgreSQL the writes do not wait for the end of the transaction.
+      await Promise.all([writes, sleep(100)]).finally(over.raise);
       await failed;
       assert.equal(await prisma.todo.count({ where: { title: 'lost' } }), 0);
       assert.equal(await prisma.todo.count(), 2);
@@ -281,7 +317,8 @@ suite('a transaction over several ticks', GUARD, () => {
   }
 
   test('that waits too long for its turn fails, and the writes after it go on', GUARD, async (t) => {
-    const { prisma, paul } = await setUp(t);
+    // PostgreSQL has one connection here, and so one turn, as SQLite.
+    const { prisma, paul } = await setUp(t, { DATABASE_POOL_SIZE: '1' });
     const [opened, over] = [signal(), signal()];
     const first = prisma.$transaction(async (tx) => {
       await tx.todo.count();
@@ -300,14 +337,14 @@ suite('a transaction over several ticks', GUARD, () => {
 });
 
 suite('the database itself refuses', () => {
-  const todo = { owner_id: 1, title: "'a'", body: "''", is_completed: 0, date_created: "'2026-11-23'" };
+  const todo = { owner_id: 1, title: "'a'", body: "''", is_completed: 'false', date_created: "'2026-11-23'" };
   const user = { username: "'ringo'", email: "''", password: "'x'" };
   const token = { user_id: 1, name: "'a'", digest: `'${'d'.repeat(64)}'`, nonce: "'n'" };
   const session = { id: "'s'", user_id: 1, refresh_jti: "'j'", expires_at: "'2030-01-01T00:00:00.000+00:00'" };
   const insert = (name: string, row: object) =>
     `INSERT INTO ${name} (${Object.keys(row).join(', ')}) VALUES (${Object.values(row).join(', ')})`;
   const text = (length: number, unit = 'x') => `'${unit.repeat(length)}'`;
-  const NUL = "'a' || char(0) || 'b'";
+  const NUL = `'a' || ${isOnPostgresql ? 'chr' : 'char'}(0) || 'b'`;
 
   const refused: [name: string, sql: string][] = [
     ['a blank title', insert('todos', { ...todo, title: "''" })],
@@ -318,7 +355,7 @@ suite('the database itself refuses', () => {
     ['a body of 10001 characters', insert('todos', { ...todo, body: text(10_001) })],
     ['a body with NUL', insert('todos', { ...todo, body: NUL })],
     ['no body', insert('todos', { ...todo, body: 'NULL' })],
-    ['a third truth', insert('todos', { ...todo, is_completed: 2 })],
+    ['a third truth', insert('todos', { ...todo, is_completed: "'2'" })],
     ['no truth', insert('todos', { ...todo, is_completed: 'NULL' })],
     ...['', 'today', '2021-1-5', '2021-02-29', '0000-01-01', '20210105', '2021-01-05 00:00:00', '2459220'].map(
       (day): [string, string] => [`"${day}" as a day`, insert('todos', { ...todo, date_created: `'${day}'` })],
@@ -335,8 +372,8 @@ suite('the database itself refuses', () => {
     ['a username with NUL', insert('users', { ...user, username: NUL })],
     ['an e-mail address of 255 characters', insert('users', { ...user, email: text(255) })],
     ['no password', insert('users', { ...user, password: 'NULL' })],
-    ['a user who is neither active nor not', insert('users', { ...user, is_active: 2 })],
-    ['a user who is neither superuser nor not', insert('users', { ...user, is_superuser: -1 })],
+    ['a user who is neither active nor not', insert('users', { ...user, is_active: "'2'" })],
+    ['a user who is neither superuser nor not', insert('users', { ...user, is_superuser: "'-1'" })],
     ['a second default token', insert('api_tokens', { ...token, digest: `'${'e'.repeat(64)}'` })],
     ['a digest that is taken', insert('api_tokens', { ...token, nonce: 'NULL' })],
     ['a digest of another length', insert('api_tokens', { ...token, user_id: 2, digest: text(40) })],
@@ -354,34 +391,32 @@ suite('the database itself refuses', () => {
     ["another user's default token", insert('api_tokens', { ...token, user_id: 2, digest: text(64, 'f') })],
   ];
 
-  async function prepare(t: TestContext): Promise<Sqlite.Database> {
-    const { path } = await setUp(t);
-    const database = new Sqlite(path);
-    t.after(() => database.close());
-    database.pragma('foreign_keys = ON');
+  // PostgreSQL has other types for truths and for text without NUL, and checks a day by its parts.
+  const code = isOnPostgresql ? /^(23|22007|22008|22P02|54000)/ : /^SQLITE_CONSTRAINT/;
+
+  async function prepare(t: TestContext): Promise<Raw> {
+    const raw = connect(t, (await setUp(t)).address);
     for (const sql of [insert('todos', todo), insert('api_tokens', token), insert('sessions', session)]) {
-      database.exec(sql);
+      await raw.execute(sql);
     }
-    return database;
+    return raw;
   }
 
   test('what breaks its rules', async (t) => {
-    const database = await prepare(t);
-    for (const [name, sql] of refused) assert.throws(() => database.exec(sql), { code: /^SQLITE_CONSTRAINT/ }, name);
+    const { execute } = await prepare(t);
+    for (const [name, sql] of refused) await assert.rejects(execute(sql), { code }, name);
   });
 
   test('and takes what does not', async (t) => {
-    const database = await prepare(t);
-    for (const [name, sql] of taken) assert.doesNotThrow(() => database.exec(sql), name);
+    const { execute } = await prepare(t);
+    for (const [name, sql] of taken) await assert.doesNotReject(execute(sql), name);
   });
 
   test('and lets what is theirs go with a user', async (t) => {
-    const database = await prepare(t);
-    database.exec('DELETE FROM users WHERE id = 1');
-    for (const name of ['todos', 'api_tokens', 'sessions']) {
-      assert.equal(database.prepare(`SELECT count(*) FROM ${name}`).pluck().get(), 0, name);
-    }
-    assert.equal(database.prepare('SELECT count(*) FROM users').pluck().get(), 2);
+    const { execute, select } = await prepare(t);
+    await execute('DELETE FROM users WHERE id = 1');
+    for (const name of ['todos', 'api_tokens', 'sessions']) assert.deepEqual(await select(`SELECT * FROM ${name}`), []);
+    assert.equal((await select('SELECT * FROM users')).length, 2);
   });
 });
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { hash } from '@node-rs/argon2';
 import { obtainApiToken } from '../../src/api-tokens.ts';
-import type { Prisma } from '../../src/database/index.ts';
+import { isMissing, type Prisma } from '../../src/database/index.ts';
 import { CommandError } from '../../src/errors.ts';
 import { needsRehash } from '../../src/passwords.ts';
 import {
@@ -12,7 +12,9 @@ import {
   checkUsername,
   createUser,
   deleteUser,
+  type Login,
   normaliseUsername,
+  noteLogin,
 } from '../../src/users.ts';
 import { PASSWORD, SECRET_KEY } from '../helper.ts';
 import { insertUser, open } from './helper.ts';
@@ -95,7 +97,7 @@ suite('an e-mail address', () => {
 
 suite('making a user', () => {
   test('keeps the hash of the password', async (t) => {
-    const { prisma } = open(t);
+    const { prisma } = await open(t);
     const { id } = await createUser(prisma, { ...paul, isSuperuser: true });
     const { password, dateJoined, ...user } = await prisma.user.findUniqueOrThrow({ where: { id } });
     const { password: _, ...expected } = { ...paul, id, isSuperuser: true, isActive: true, lastLogin: null };
@@ -105,7 +107,7 @@ suite('making a user', () => {
   });
 
   test('refuses a name that is taken, and goes by case', async (t) => {
-    const { prisma } = open(t);
+    const { prisma } = await open(t);
     await insertUser({ prisma }, 'paul');
     await assert.rejects(createUser(prisma, paul), new CommandError('A user with that username already exists.'));
     assert.ok(await createUser(prisma, { ...paul, username: 'Paul' }));
@@ -113,20 +115,31 @@ suite('making a user', () => {
 });
 
 suite('logging in', () => {
-  test('takes the right password of an active user, and notes the time', async (t) => {
-    const { prisma } = open(t);
+  test('takes the right password of an active user', async (t) => {
+    const { prisma } = await open(t);
     const { id } = await createUser(prisma, paul);
-    const start = Date.now();
+    const { password } = await prisma.user.findUniqueOrThrow({ where: { id } });
     for (const name of ['paul', ' paul ', 'ｐａｕｌ']) {
-      const login = await authenticateUser(prisma, name, PASSWORD);
-      const { password, lastLogin } = await prisma.user.findUniqueOrThrow({ where: { id } });
-      assert.deepEqual(login, { id, password, isActive: true });
-      assert.ok(lastLogin && lastLogin.getTime() >= start);
+      assert.deepEqual(await authenticateUser(prisma, name, PASSWORD), { id, password, isActive: true });
     }
   });
 
+  test('is noted with what it is for, as long as it holds', async (t) => {
+    const { prisma } = await open(t);
+    const { id, password } = await insertUser({ prisma }, 'paul');
+    const login: Login = { id, password, isActive: true };
+    const start = Date.now();
+    await noteLogin(prisma, login);
+    const { lastLogin } = await prisma.user.findUniqueOrThrow({ where: { id } });
+    assert.ok(lastLogin && lastLogin.getTime() >= start && lastLogin.getTime() <= Date.now());
+    await assert.rejects(async () => noteLogin(prisma, { ...login, password: 'another' }), isMissing);
+    await prisma.user.update({ where: { id }, data: { isActive: false } });
+    await assert.rejects(async () => noteLogin(prisma, login), isMissing);
+    assert.deepEqual((await prisma.user.findUniqueOrThrow({ where: { id } })).lastLogin, lastLogin);
+  });
+
   test('takes nothing else, and notes nothing', async (t) => {
-    const { prisma } = open(t);
+    const { prisma } = await open(t);
     const { id } = await createUser(prisma, paul);
     const wrong = [
       ['paul', 'wrong'],
@@ -144,7 +157,7 @@ suite('logging in', () => {
   });
 
   test('renews a hash of outdated parameters', async (t) => {
-    const { prisma } = open(t);
+    const { prisma } = await open(t);
     const outdated = await hash(PASSWORD, { memoryCost: 1024, timeCost: 1 });
     const { id } = await prisma.user.create({ data: { username: 'paul', password: outdated } });
     assert.equal(await authenticateUser(prisma, 'paul', 'wrong'), undefined);
@@ -155,7 +168,7 @@ suite('logging in', () => {
   });
 
   test('does not outlive a change of the password that comes in between', async (t) => {
-    const { prisma } = open(t);
+    const { prisma } = await open(t);
     const { id } = await createUser(prisma, paul);
     const loggingIn = authenticateUser(prisma, 'paul', PASSWORD);
     await prisma.user.update({ where: { id }, data: { password: 'another' } });
@@ -167,7 +180,7 @@ suite('logging in', () => {
 });
 
 test('a new password ends all tokens and sessions of the user, and of no other', async (t) => {
-  const { prisma } = open(t);
+  const { prisma } = await open(t);
   const { id } = await createUser(prisma, paul);
   const other = await insertUser({ prisma }, 'john');
   await giveAll(prisma, id);
@@ -181,7 +194,7 @@ test('a new password ends all tokens and sessions of the user, and of no other',
 
 suite('deleting a user', () => {
   test('deletes what is theirs, and nothing else', async (t) => {
-    const { prisma } = open(t);
+    const { prisma } = await open(t);
     const { id } = await insertUser({ prisma }, 'paul');
     const other = await insertUser({ prisma }, 'john');
     await giveAll(prisma, id);
@@ -195,7 +208,7 @@ suite('deleting a user', () => {
   });
 
   test('leaves the last active superuser', async (t) => {
-    const { prisma } = open(t);
+    const { prisma } = await open(t);
     const [paul, john] = [
       await insertUser({ prisma }, 'paul', { isSuperuser: true }),
       await insertUser({ prisma }, 'john', { isSuperuser: true }),
@@ -209,7 +222,7 @@ suite('deleting a user', () => {
   });
 
   test('leaves one of two superusers who are deleted at once', async (t) => {
-    const { prisma } = open(t);
+    const { prisma } = await open(t);
     const users = [
       await insertUser({ prisma }, 'paul', { isSuperuser: true }),
       await insertUser({ prisma }, 'john', { isSuperuser: true }),
