@@ -21,7 +21,10 @@ function testFiles(room: string): string[] {
 async function runSuite(title: string, env: Record<string, string>): Promise<boolean> {
   console.log(`\n${title}`);
   const { TEST_DATABASE_URL: _, ...inherited } = process.env;
-  const child = spawn(process.execPath, ['--test', ...files], { stdio: 'inherit', env: { ...inherited, ...env } });
+  const child = spawn(process.execPath, ['--test', '--test-concurrency=2', ...files], {
+    stdio: 'inherit',
+    env: { ...inherited, ...env },
+  });
   const [code] = await once(child, 'exit');
   return code === 0;
 }

@@ -3,19 +3,17 @@
 interface DatabaseError {
   code?: unknown;
   message?: string;
+  /** the driver's, in Prisma's wrapping */
+  originalCode?: string;
+  originalMessage?: string;
   cause?: unknown;
   meta?: { driverAdapterError?: unknown };
 }
 
 const codesOf = (error: unknown): unknown[] => {
   if (typeof error !== 'object' || error === null) return [];
-  const { code, cause, meta } = error as DatabaseError & { originalCode?: unknown };
-  return [
-    code,
-    (error as { originalCode?: unknown }).originalCode,
-    ...codesOf(cause),
-    ...codesOf(meta?.driverAdapterError),
-  ];
+  const { code, originalCode, cause, meta } = error as DatabaseError;
+  return [code, originalCode, ...codesOf(cause), ...codesOf(meta?.driverAdapterError)];
 };
 
 const hasCode = (error: unknown, codes: Set<unknown>) => codesOf(error).some((code) => codes.has(code));
@@ -78,10 +76,10 @@ export function describeFault(error: unknown): string | undefined {
   return originalMessage ?? message;
 }
 
-function findDriverError(error: unknown): { originalMessage?: string; message?: string } | undefined {
+function findDriverError(error: unknown): DatabaseError | undefined {
   if (typeof error !== 'object' || error === null) return undefined;
-  const { code, originalCode, cause, meta } = error as DatabaseError & { originalCode?: string };
-  if (originalCode || /^(SQLITE_\w+|[0-9A-Z]{5})$/.test(String(code))) return error;
+  const { code, originalCode, cause, meta } = error as DatabaseError;
+  if (originalCode || /^(SQLITE_\w+|\d[0-9A-Z]{4})$/.test(String(code))) return error;
   return findDriverError(cause) ?? findDriverError(meta?.driverAdapterError);
 }
 

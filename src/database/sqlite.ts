@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto';
 import { PrismaBetterSqlite3 } from '@prisma/adapter-better-sqlite3';
 import { Mutex } from 'async-mutex';
 import Sqlite from 'better-sqlite3';
-
 import { makeDirectoryOf } from '../files.ts';
 import { extend } from './extend.ts';
 import { PrismaClient } from './generated/sqlite/client.ts';
