@@ -36,15 +36,17 @@ export default fp(
     read('*', refuseType);
     // Fastify refuses a malformed type itself; but where no body is read its type says nothing.
     fastify.decorateRequest('contentType', '');
-    fastify.addHook('preParsing', async (request) => {
+    fastify.addHook('preParsing', (request, _reply, _payload, done) => {
       const { headers } = request;
       request.contentType = headers['content-type'] ?? '';
       const [, type] = READ_TYPES.exec(request.contentType) ?? [];
       if (type) headers['content-type'] = type;
       else delete headers['content-type'];
+      done();
     });
-    fastify.addHook('preValidation', async (request) => {
+    fastify.addHook('preValidation', (request, _reply, done) => {
       if (request.body === undefined) request.body = {};
+      done();
     });
   },
   { name: 'body-parsers' },

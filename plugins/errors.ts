@@ -22,12 +22,13 @@ export default fp(
       throw new NotFound();
     });
     // A path that does not exist is answered before its body is looked at.
-    fastify.addHook('onRequest', async (request, reply) => {
+    fastify.addHook('onRequest', (request, reply, done) => {
       // RFC 9112, 3.2; Node's own answer would have no body.
-      if (request.headers.host === undefined && request.raw.httpVersion === '1.1') throw new MissingHost();
-      if (request.is404) throw new NotFound();
+      if (request.headers.host === undefined && request.raw.httpVersion === '1.1') done(new MissingHost());
+      else if (request.is404) done(new NotFound());
       // The preflight route of CORS stands for every path.
-      if (request.routeOptions.url === '*') return reply.callNotFound();
+      else if (request.routeOptions.url === '*') reply.callNotFound();
+      else done();
     });
   },
   { name: 'errors', dependencies: ['request-id', 'security-headers', 'shutdown', 'cors'] },

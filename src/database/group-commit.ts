@@ -11,9 +11,13 @@ interface Waiting {
  * Gives the function that runs writes, each a single statement, in groups: those of one tick share a
  * transaction, and so one wait for the disk, and each is answered when the transaction is on it. A
  * statement that fails undoes itself alone; where the commit fails, all fail. A group takes its turn
- * with Prisma's transactions.
+ * with Prisma's transactions. `onCommit` is called after each commit, before its writes are answered.
  */
-export function groupWrites(connection: Sqlite.Database, turns: Mutex): <Result>(run: () => Result) => Promise<Result> {
+export function groupWrites(
+  connection: Sqlite.Database,
+  turns: Mutex,
+  onCommit: () => void,
+): <Result>(run: () => Result) => Promise<Result> {
   const begin = connection.prepare('BEGIN IMMEDIATE');
   const commit = connection.prepare('COMMIT');
   const rollback = connection.prepare('ROLLBACK');
@@ -36,6 +40,7 @@ export function groupWrites(connection: Sqlite.Database, turns: Mutex): <Result>
       begin.run();
       const answers = group.map(runOne);
       commit.run();
+      onCommit();
       for (const answer of answers) answer();
     } catch (error) {
       if (connection.inTransaction) rollback.run();

@@ -171,8 +171,13 @@ function prepareStatements(pool: Pool, named: boolean): Statements {
   return {
     findTokenUser: async (digest) => (await read<LiveUser>('findTokenUser', [digest]))[0],
     findSessionUser: async (sid, userId) => (await read<LiveUser>('findSessionUser', [sid, userId]))[0],
-    pageTodos: (viewer, after, limit) =>
-      viewer.isSuperuser ? read('pageAny', [after, limit]) : read('pageOwn', [after, limit, viewer.id]),
+    async pageTodos(viewer, after, limit) {
+      const rows = viewer.isSuperuser
+        ? await read<TodoRow>('pageAny', [after, limit + 1])
+        : await read<TodoRow>('pageOwn', [after, limit + 1, viewer.id]);
+      const todos = rows.slice(0, limit);
+      return { json: JSON.stringify(todos), next: rows.length > limit ? todos.at(-1)?.id : undefined };
+    },
     readTodo,
     async addTodo(ownerId, { title, body, is_completed, date_created }) {
       const { rows } = await write<TodoRow>('add', [ownerId, title, body, is_completed, date_created]);

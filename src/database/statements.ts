@@ -25,6 +25,14 @@ export interface TodoRow {
   owner: number;
 }
 
+/** Todos as the API shows them. */
+export interface Page {
+  /** the array, as JSON text */
+  json: string;
+  /** the id after which the next page begins, where there is one */
+  next?: number | undefined;
+}
+
 /** What a client may write. */
 export interface TodoFields {
   title: string;
@@ -46,7 +54,7 @@ export interface Statements {
   /** The user of a session that has not ended. */
   findSessionUser(sid: string, userId: number): Promise<LiveUser | undefined>;
   /** Up to `limit` todos with an id over `after`, oldest id first. */
-  pageTodos(viewer: Viewer, after: number, limit: number): Promise<TodoRow[]>;
+  pageTodos(viewer: Viewer, after: number, limit: number): Promise<Page>;
   readTodo(viewer: Viewer, id: number): Promise<TodoRow | undefined>;
   addTodo(ownerId: number, fields: TodoFields): Promise<TodoRow>;
   /** Writes only the given columns and raises `version`; nothing given, nothing is written. */

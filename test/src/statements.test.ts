@@ -27,6 +27,11 @@ async function setUp(t: TestContext, settings: Record<string, string> = {}) {
 }
 
 /** A todo as Prisma itself reads it, in the form of the API. */
+/** A page, as its reader gets it. */
+async function rowsOf(page: Promise<{ json: string }>): Promise<TodoRow[]> {
+  return JSON.parse((await page).json);
+}
+
 async function readByPrisma(prisma: Prisma, id: number): Promise<TodoRow | null> {
   const todo = await prisma.todo.findUnique({ where: { id } });
   return (
@@ -137,7 +142,7 @@ suite('the statements give what Prisma itself gives', () => {
     const ids: number[] = [];
     for (const row of rows) ids.push((await prisma.todo.create({ data: { ...row, ownerId: paul.id } })).id);
     const expected = await Promise.all(ids.map((id) => readByPrisma(prisma, id)));
-    assert.deepEqual(await prisma.todo.page(paul, 0, 10), expected);
+    assert.deepEqual(await rowsOf(prisma.todo.page(paul, 0, 10)), expected);
     assert.deepEqual(await Promise.all(ids.map((id) => prisma.todo.read(paul, id))), expected);
   });
 
@@ -191,12 +196,14 @@ test('a page goes on after an id, oldest id first, and is no longer than asked',
   for (const owner of [paul, john, paul, paul]) ids.push((await prisma.todo.add(owner.id, FIELDS)).id);
   const [a, b, c, d] = ids as [number, number, number, number];
   const page = async (...args: Parameters<Prisma['todo']['page']>) =>
-    (await prisma.todo.page(...args)).map(({ id }) => id);
+    (await rowsOf(prisma.todo.page(...args))).map(({ id }) => id);
   assert.deepEqual(await page(paul, 0, 10), [a, c, d]);
   assert.deepEqual(await page(paul, 0, 2), [a, c]);
   assert.deepEqual(await page(paul, c, 10), [d]);
   assert.deepEqual(await page(root, a, 2), [b, c]);
   assert.deepEqual(await page(root, d, 10), []);
+  const nextOf = async (limit: number) => (await prisma.todo.page(paul, 0, limit)).next;
+  assert.deepEqual([await nextOf(1), await nextOf(2), await nextOf(3), await nextOf(4)], [a, c, undefined, undefined]);
 });
 
 test('an id is never used again', async (t) => {
@@ -210,7 +217,7 @@ suite('access is decided in the statement', () => {
   test("another's todo does not exist", async (t) => {
     const { prisma, paul, john } = await setUp(t);
     const todo = await prisma.todo.add(paul.id, FIELDS);
-    assert.deepEqual(await prisma.todo.page(john, 0, 10), []);
+    assert.deepEqual(await rowsOf(prisma.todo.page(john, 0, 10)), []);
     assert.equal(await prisma.todo.read(john, todo.id), undefined);
     assert.equal(await prisma.todo.change(john, todo.id, { title: 'mine' }), undefined);
     assert.equal(await prisma.todo.change(john, todo.id, {}), undefined);
@@ -223,7 +230,7 @@ suite('access is decided in the statement', () => {
   test("a superuser has everybody's, and leaves them their owners", async (t) => {
     const { prisma, paul, root } = await setUp(t);
     const todo = await prisma.todo.add(paul.id, FIELDS);
-    assert.deepEqual(await prisma.todo.page(root, 0, 10), [todo]);
+    assert.deepEqual(await rowsOf(prisma.todo.page(root, 0, 10)), [todo]);
     assert.deepEqual(await prisma.todo.read(root, todo.id), todo);
     assert.equal((await prisma.todo.change(root, todo.id, { is_completed: true }))?.owner, paul.id);
     assert.equal(await prisma.todo.remove(root, todo.id), true);
@@ -243,7 +250,7 @@ suite('a transaction over several ticks', GUARD, () => {
     });
     await opened.raised;
     // What is not committed is seen by nobody, and reads do not wait.
-    assert.deepEqual(await prisma.todo.page(paul, 0, 10), []);
+    assert.deepEqual(await rowsOf(prisma.todo.page(paul, 0, 10)), []);
     const fast = prisma.todo.add(john.id, { ...FIELDS, title: 'fast' });
     const plain = prisma.todo.create({ data: { ownerId: john.id, title: 'plain', dateCreated: '2026-11-23' } });
     const nested = prisma.user.update({

@@ -28,12 +28,9 @@ const routes: FastifyPluginAsyncTypebox = async (fastify) => {
     reply: FastifyReply,
   ) {
     const { limit = 1000, cursor } = request.query;
-    const todos = await todo.page(request.user, readCursor(cursor), limit + 1);
-    if (todos.length > limit) {
-      todos.pop();
-      reply.header('link', nextLink(originOf(request), request.url, todos.at(-1)?.id as number));
-    }
-    return todos;
+    const { json, next } = await todo.page(request.user, readCursor(cursor), limit);
+    if (next !== undefined) reply.header('link', nextLink(originOf(request), request.url, next));
+    return reply.type('application/json; charset=utf-8').send(json);
   }
 
   async function onCreate(request: FastifyRequest<{ Body: Static<typeof schemas.create.body> }>, reply: FastifyReply) {
