@@ -66,7 +66,8 @@ async function prepare(
     size: todos,
     scans: await explain(prisma),
     operations: {
-      'list, first page': () => prisma.todo.page(viewer, 0, LIMIT),
+      // Another beginning each time, so that no answer is one that is already known.
+      'list, first page': (i) => prisma.todo.page(viewer, -i, LIMIT),
       'list, thousandth page': () => prisma.todo.page(viewer, thousandth, LIMIT),
       get: (i) => prisma.todo.read(viewer, pick(i)),
       create: () => prisma.todo.add(owner, fields),
