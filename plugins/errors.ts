@@ -41,7 +41,8 @@ function sendError(cause: WireError & { code?: string }, request: FastifyRequest
   const status = statusCode >= 400 ? statusCode : 500;
   if (status >= 500) request.log.error({ err: cause }, 'request failed');
   if (status === 401) reply.header('www-authenticate', request.challenges ?? BEARER);
-  if (status === 503) reply.header('retry-after', '1');
+  const { retryAfter = status === 503 ? 1 : undefined } = error;
+  if (retryAfter !== undefined) reply.header('retry-after', retryAfter);
   const body = status === 500 ? { detail: 'A server error occurred.' } : (error.body ?? { detail: error.message });
   // As text, so that no response schema takes part in it.
   return reply.code(status).type('application/json; charset=utf-8').send(JSON.stringify(body));

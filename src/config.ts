@@ -6,7 +6,7 @@ import { Ajv, type ErrorObject } from 'ajv';
 import { envSchema } from 'env-schema';
 import { type Static, Type } from 'typebox';
 
-const list = (options: { description: string; pattern: string }) =>
+const list = (options: { description: string; pattern?: string }) =>
   Type.Unsafe<string[]>({ type: 'string', default: '', separator: ',', ...options });
 
 /** Every setting of the service. `loadConfig` reads it, the README's table is tested against it. */
@@ -53,6 +53,20 @@ export const Config = Type.Object({
         'Signs the JWTs (HS256) and derives the API tokens; 32 bytes or more. Where it is not set, a random one is made at first start and kept beside the SQLite file in a file that only its owner can read; with PostgreSQL it must be set.',
     }),
   ),
+  SECRET_KEY_FALLBACKS: list({
+    description:
+      'Former values of `SECRET_KEY`, separated by commas: what they signed and derived stays good while they stand here, and nobody is logged out by a change.',
+  }),
+  JWT_KEY_FILES: list({
+    description:
+      'PEM files of private keys, separated by commas, for JWTs by RS256, ES256 or EdDSA instead of HS256: the first signs, and what the others signed stays good. Their public keys are at `/.well-known/jwks.json`.',
+  }),
+  JWT_ISSUER: Type.Optional(
+    Type.String({ description: 'The `iss` of the JWTs; where it is set, one of another issuer is refused.' }),
+  ),
+  JWT_AUDIENCE: Type.Optional(
+    Type.String({ description: 'The `aud` of the JWTs; where it is set, one for another audience is refused.' }),
+  ),
   JWT_ACCESS_TTL: Type.Integer({
     default: 300,
     minimum: 1,
@@ -64,6 +78,37 @@ export const Config = Type.Object({
     minimum: 1,
     maximum: 2 ** 31,
     description: 'Life of a refresh token, in seconds.',
+  }),
+  JWT_ROTATE_REFRESH_TOKENS: Type.Boolean({
+    default: false,
+    description:
+      'Whether each refresh gives a new refresh token and ends the former; off, as in the original, whose clients keep one.',
+  }),
+  JWT_SESSION_TTL: Type.Integer({
+    default: 30 * 86400,
+    minimum: 1,
+    maximum: 2 ** 31,
+    description: 'Life of a session, in seconds, however often it is refreshed; where refresh tokens are rotated.',
+  }),
+  LOGIN_THROTTLE: Type.Enum(['on', 'off'], {
+    default: 'on',
+    description: 'Whether failed logins are counted and limited; `off` where something before the service does it.',
+  }),
+  LOGIN_FAILURES_PER_USER: Type.Integer({
+    default: 10,
+    minimum: 1,
+    maximum: 1_000_000,
+    description: 'Failed logins as one user from one address in 15 minutes, after which the next are answered 429.',
+  }),
+  LOGIN_FAILURES_PER_ADDRESS: Type.Integer({
+    default: 100,
+    minimum: 1,
+    maximum: 1_000_000,
+    description: 'Failed logins from one address (of IPv6, one /64) in 15 minutes, whoever they were for.',
+  }),
+  REGISTRATION: Type.Enum(['closed', 'open'], {
+    default: 'closed',
+    description: 'Whether anyone may make an account, by `POST /api/v1/users/`.',
   }),
   LOG_LEVEL: Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {
     default: 'info',
@@ -150,11 +195,17 @@ function findProblems(config: Config): string[] {
   if (config.SECRET_KEY !== undefined && Buffer.byteLength(config.SECRET_KEY) < 32) {
     problems.push('SECRET_KEY must have 32 bytes or more');
   }
+  if (config.SECRET_KEY_FALLBACKS.some((secret) => Buffer.byteLength(secret) < 32)) {
+    problems.push('SECRET_KEY_FALLBACKS must each have 32 bytes or more');
+  }
   if (config.SECRET_KEY === undefined && !config.DATABASE_URL.startsWith('file:')) {
     problems.push('SECRET_KEY must be set where the database is PostgreSQL: all processes share it');
   }
   if (config.JWT_ACCESS_TTL > config.JWT_REFRESH_TTL) {
     problems.push('JWT_ACCESS_TTL must not be longer than JWT_REFRESH_TTL');
+  }
+  if (config.JWT_ROTATE_REFRESH_TOKENS && config.JWT_REFRESH_TTL > config.JWT_SESSION_TTL) {
+    problems.push('JWT_REFRESH_TTL must not be longer than JWT_SESSION_TTL');
   }
   if (!config.CORS_ORIGINS.every((origin) => URL.canParse(origin) && new URL(origin).origin === origin)) {
     problems.push('CORS_ORIGINS holds what is no origin: a scheme, a host in lower case and maybe a port, no more');

@@ -3,6 +3,8 @@ import createError from '@fastify/error';
 /** The answer to what has no better one: `{"detail": message}` unless the error says otherwise by `body`. */
 export interface WireError extends Error {
   statusCode?: number | undefined;
+  /** seconds after which another try may help */
+  retryAfter?: number;
   body?: unknown;
 }
 
@@ -11,6 +13,11 @@ export interface WireError extends Error {
 /** The path, or the thing it names, does not exist; or it is another user's. */
 export const NotFound = createError('TODO_NOT_FOUND', 'Not found.', 404);
 export const MissingHost = createError('TODO_MISSING_HOST', 'Request has no Host header.', 400);
+export const PermissionDenied = createError(
+  'TODO_PERMISSION_DENIED',
+  'You do not have permission to perform this action.',
+  403,
+);
 export const MethodNotAllowed = createError<[string]>('TODO_METHOD_NOT_ALLOWED', 'Method "%s" not allowed.', 405);
 export const UnsupportedMediaType = createError<[string]>(
   'TODO_UNSUPPORTED_MEDIA_TYPE',
@@ -24,6 +31,15 @@ export const MultipartParseError = createError<[string]>(
   400,
 );
 export const BodyTooLarge = createError('TODO_BODY_TOO_LARGE', 'Request body is too large.', 413);
+/** Too many attempts; the same may be tried again after some seconds. */
+export class Throttled extends createError<[string]>('TODO_THROTTLED', 'Request was throttled. %s', 429) {
+  /** whole seconds */
+  readonly retryAfter: number;
+  constructor(seconds: number) {
+    super(`Expected available in ${seconds} second${seconds === 1 ? '' : 's'}.`);
+    this.retryAfter = seconds;
+  }
+}
 /** The database is busy or gone; worth another try. */
 export const Unavailable = createError('TODO_UNAVAILABLE', 'Service temporarily unavailable, try again later.', 503);
 

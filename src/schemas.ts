@@ -117,6 +117,14 @@ const ERRORS = {
       badBearerHeader: new faults.BadBearerHeader(),
     }),
   }),
+  403: answer(
+    Detail,
+    'The credentials do not reach this far: the token lacks the scope, or may not come here at all.',
+    {
+      name: 'Forbidden',
+      examples: examplesOf({ forbidden: new faults.PermissionDenied() }),
+    },
+  ),
   404: answer(Detail, 'There is no such thing, or it is not yours.', {
     name: 'NotFound',
     examples: examplesOf({ notFound: new faults.NotFound() }),
@@ -128,6 +136,11 @@ const ERRORS = {
   415: answer(Detail, 'The body is of a type that is not read.', {
     name: 'UnsupportedMediaType',
     examples: examplesOf({ plainText: new faults.UnsupportedMediaType('text/plain; charset=utf-8') }),
+  }),
+  429: answer(Detail, 'Too many attempts; try again when the seconds are over.', {
+    name: 'Throttled',
+    headers: retryAfter,
+    examples: examplesOf({ throttled: new faults.Throttled(873) }),
   }),
   431: answer(Detail, "The request's headers are larger than 16 KiB.", {
     name: 'HeadersTooLarge',

@@ -87,7 +87,10 @@ export async function administrate(url: string, sql: string): Promise<void> {
 
 /** The settings of a test, without a `.env` file. */
 export function configure(settings: Record<string, string>): Config {
-  return loadConfig({ SECRET_KEY, LOG_LEVEL: 'silent', SHUTDOWN_DELAY: '0', ...settings }, tmpdir());
+  return loadConfig(
+    { SECRET_KEY, LOG_LEVEL: 'silent', LOGIN_THROTTLE: 'off', SHUTDOWN_DELAY: '0', ...settings },
+    tmpdir(),
+  );
 }
 
 export interface TestApp {
