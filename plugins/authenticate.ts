@@ -3,7 +3,7 @@ import fp from 'fastify-plugin';
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** A hook that lets a request through whose credentials any of the schemes accepts. */
+    /** A hook that lets a request through whose credentials any of the schemes accepts and that reach its route. */
     authenticate(request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): void;
   }
 }
@@ -12,7 +12,8 @@ declare module 'fastify' {
 export default fp(
   async (fastify) => {
     await fastify.register(fastifyAuth);
-    fastify.decorate('authenticate', fastify.auth([fastify.verifyApiToken, fastify.verifyJwt]));
+    const schemes = [fastify.verifyApiToken, fastify.verifyJwt];
+    fastify.decorate('authenticate', fastify.auth([schemes, fastify.verifyScope], { relation: 'and' }));
   },
-  { name: 'authenticate', dependencies: ['token-auth', 'jwt-auth'] },
+  { name: 'authenticate', dependencies: ['token-auth', 'jwt-auth', 'scopes'] },
 );

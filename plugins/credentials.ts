@@ -1,12 +1,12 @@
 import type { FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
-import type { Viewer } from '../src/database/index.ts';
+import type { LiveUser } from '../src/database/index.ts';
 import { NotAuthenticated } from '../src/errors.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
     /** Whose credentials the request carries; null until they are verified. */
-    user: Viewer;
+    user: LiveUser;
     /** The challenges (RFC 9110, 11.6.1) of the schemes that did not accept the request. */
     challenges: string[] | null;
     /** Why the scheme that the request used did not accept it. */
@@ -17,11 +17,11 @@ declare module 'fastify' {
 /** What the authentication schemes of a route share: the user they found, or why they found none. */
 export default fp(
   async (fastify) => {
-    fastify.decorateRequest('user', null as unknown as Viewer);
+    fastify.decorateRequest('user', null as unknown as LiveUser);
     fastify.decorateRequest('challenges', null);
     fastify.decorateRequest('refusal', null);
   },
-  { name: 'credentials' },
+  { name: 'credentials', dependencies: ['audit'] },
 );
 
 /**
@@ -30,7 +30,7 @@ export default fp(
  * this scheme; an error, where it is and does not hold. Of several schemes on a route, in any order,
  * the one whose keyword was used has the word.
  */
-export function defineScheme(challenge: string, findUser: (words: string[]) => Promise<Viewer | undefined>) {
+export function defineScheme(challenge: string, findUser: (words: string[]) => Promise<LiveUser | undefined>) {
   return async (request: FastifyRequest): Promise<void> => {
     try {
       const user = await findUser(request.headers.authorization?.split(/[ \t]+/) ?? []);
@@ -40,6 +40,8 @@ export function defineScheme(challenge: string, findUser: (words: string[]) => P
       }
     } catch (error) {
       request.refusal = error;
+      const { statusCode, code } = error as { statusCode?: number; code?: string };
+      if (statusCode === 401) request.audit('credential.refused', { reason: code });
     }
     request.challenges = [...(request.challenges ?? []), challenge];
     throw request.refusal ?? new NotAuthenticated();

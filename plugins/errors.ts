@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
-import { isUnavailable } from '../src/database/index.ts';
+import { isMissing, isUnavailable } from '../src/database/index.ts';
 import {
   BodyTooLarge,
   MissingHost,
@@ -15,8 +15,8 @@ const BEARER = 'Bearer realm="api"';
 /** Gives every error its shape on the wire: `{"detail": …}`, or an object of messages by field. */
 export default fp(
   async (fastify) => {
-    fastify.setErrorHandler<WireError & { code?: string }>((error, request, reply) =>
-      sendError(error ?? new Error('nothing'), request, reply),
+    fastify.setErrorHandler<WireError & { code?: string }>(async (error, request, reply) =>
+      sendError((await refusalOfDeletedUser(error, request, reply)) ?? error ?? new Error('nothing'), request, reply),
     );
     fastify.setNotFoundHandler(() => {
       throw new NotFound();
@@ -31,8 +31,15 @@ export default fp(
       else done();
     });
   },
-  { name: 'errors', dependencies: ['request-id', 'security-headers', 'shutdown', 'cors'] },
+  { name: 'errors', dependencies: ['request-id', 'security-headers', 'shutdown', 'cors', 'audit'] },
 );
+
+/** A request whose user was deleted after its credentials were verified is refused as if that had come before. */
+async function refusalOfDeletedUser(error: unknown, request: FastifyRequest, reply: FastifyReply) {
+  if (!request.user || !isMissing(error) || !request.server.hasDecorator('authenticate')) return undefined;
+  request.challenges = null;
+  return new Promise<WireError | undefined>((resolve) => request.server.authenticate(request, reply, resolve));
+}
 
 /** Answers with an error of this service; any other is a fault, logged and shown to nobody. */
 function sendError(cause: WireError & { code?: string }, request: FastifyRequest, reply: FastifyReply) {
@@ -40,6 +47,7 @@ function sendError(cause: WireError & { code?: string }, request: FastifyRequest
   const { statusCode = 500 } = error;
   const status = statusCode >= 400 ? statusCode : 500;
   if (status >= 500) request.log.error({ err: cause }, 'request failed');
+  if (error.audit) request.audit(error.audit.event, error.audit);
   if (status === 401) reply.header('www-authenticate', request.challenges ?? BEARER);
   const { retryAfter = status === 503 ? 1 : undefined } = error;
   if (retryAfter !== undefined) reply.header('retry-after', retryAfter);

@@ -19,8 +19,13 @@ export default fp(
         },
         servers: [{ url: '/', description: 'This service.' }],
         tags: [
-          { name: 'Tokens', description: 'Opaque API tokens: obtained once, good until they are renewed.' },
+          {
+            name: 'Tokens',
+            description: 'Opaque API tokens: one by password, and further ones with scopes and an end.',
+          },
           { name: 'JWT', description: 'Access and refresh tokens of a session.' },
+          { name: 'Sessions', description: 'Your JWT logins, wherever they were made.' },
+          { name: 'Accounts', description: 'Your user, its password and its end.' },
           { name: 'Todos', description: 'Your todos; a superuser has those of all users.' },
           { name: 'Todos, original paths', description: 'The same operations where the Django service has them.' },
           { name: 'Health', description: 'For balancers and supervisors.' },
@@ -51,7 +56,7 @@ export default fp(
       },
       // Every path answers with and without its trailing slash; the document has it without.
       transform: ({ schema, url }) => ({
-        schema: { ...schema, response: { ...(schema?.response as object), ...errors(431, 500) } },
+        schema: { ...schema, response: { ...errors(400), ...(schema?.response as object), ...errors(431, 500) } },
         url: url.replace(/(?<=.)\/$/, ''),
       }),
       transformObject: (document) => ('openapiObject' in document ? finish(document.openapiObject as Document) : {}),

@@ -37,6 +37,7 @@ export default fp(
           method: missing as HTTPMethods[],
           url: url.slice(instance.prefix.length),
           schema: { hide: true },
+          config: { scope: 'any' },
           onRequest: async (request, reply) => {
             reply.header('allow', allow);
             throw new MethodNotAllowed(request.method);

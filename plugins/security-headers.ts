@@ -5,6 +5,8 @@ declare module 'fastify' {
   interface FastifyInstance {
     /** What every answer carries. */
     securityHeaders: Record<string, string>;
+    /** A hook for answers that hold what no cache may keep. */
+    forbidStoring(request: FastifyRequest, reply: FastifyReply, done: () => void): void;
   }
 }
 
@@ -13,6 +15,10 @@ export default fp(
   async (fastify) => {
     const headers = computeHeaders();
     fastify.decorate('securityHeaders', headers);
+    fastify.decorate('forbidStoring', (_request, reply, done) => {
+      reply.header('cache-control', 'no-store');
+      done();
+    });
     fastify.addHook('onRequest', (_request, reply, done) => {
       reply.headers(headers);
       done();

@@ -17,6 +17,8 @@ declare module 'fastify' {
   }
 }
 
+const NOTED_EVERY_MS = 5 * 60_000;
+
 /** The scheme of opaque API tokens, as Django REST Framework's TokenAuthentication. */
 export default fp(
   async (fastify) => {
@@ -32,9 +34,20 @@ export default fp(
         const user = API_TOKEN.test(key) ? await apiToken.findUser(digestApiToken(key)) : undefined;
         if (!user) throw new InvalidToken();
         if (!user.isActive) throw new TokenUserInactive();
+        if (user.credential.kind === 'token') noteUse(user.credential);
         return user;
       }),
     );
+
+    /** Off the path of the answer, and without a say in it. */
+    function noteUse(token: { id: number; lastUsedAt: Date | null }): void {
+      const now = Date.now();
+      if (token.lastUsedAt && now - token.lastUsedAt.getTime() < NOTED_EVERY_MS) return;
+      token.lastUsedAt = new Date(now);
+      apiToken
+        .noteUse(token.id, new Date(now - NOTED_EVERY_MS))
+        .catch((err) => fastify.log.warn({ err }, 'use of a token was not noted'));
+    }
   },
   { name: 'token-auth', dependencies: ['prisma', 'credentials'] },
 );

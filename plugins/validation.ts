@@ -2,7 +2,7 @@ import { Ajv } from 'ajv';
 import fp from 'fastify-plugin';
 import type { TObject } from 'typebox';
 import { FieldErrors } from '../src/errors.ts';
-import { compileNormaliser, fieldErrors, isDay, isObject, notAnObject } from '../src/fields.ts';
+import { compileNormaliser, fieldErrors, isDay, isInstant, isObject, notAnObject } from '../src/fields.ts';
 
 /**
  * Validates bodies, queries and parameters by their schemas, with the leniency and the messages of
@@ -15,7 +15,7 @@ export default fp(
       allErrors: true,
       verbose: true,
       strict: false,
-      formats: { date: isDay, password: true },
+      formats: { date: isDay, 'date-time': isInstant, password: true },
     });
     fastify.setValidatorCompiler<TObject>(({ schema }) => {
       const normalise = compileNormaliser(schema);

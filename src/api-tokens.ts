@@ -1,9 +1,14 @@
 import { createHmac, hash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { isMissing, isUniqueViolation, type Prisma } from './database/index.ts';
+import { FieldErrors } from './errors.ts';
 import { type Login, noteLogin } from './users.ts';
 
 /** 160 bits in hex, the form of Django REST Framework's authtoken. */
 export const API_TOKEN = /^[0-9a-f]{40}$/;
+
+/** What a token may be bound to. */
+export const SCOPES = ['todo:read', 'todo:write'] as const;
+export type Scope = (typeof SCOPES)[number];
 
 /** What the database keeps of a key: its SHA-256 in hex. A key has 160 random bits, so it needs no salt. */
 export function digestApiToken(key: string): string {
@@ -14,25 +19,31 @@ function deriveKey(secretKey: string, nonce: string): string {
   return createHmac('sha256', secretKey).update(`todo-api/api-token/${nonce}`).digest('hex').slice(0, 40);
 }
 
+/** The key of a stored default token, where one of the secrets derives it. */
+function findKey(secretKeys: string[], { nonce, digest }: { nonce: string | null; digest: string }) {
+  return secretKeys
+    .map((secretKey) => deriveKey(secretKey, String(nonce)))
+    .find((key) => timingSafeEqual(Buffer.from(digestApiToken(key)), Buffer.from(digest)));
+}
+
 /**
- * The user's default API token, the same each time. It is derived from the secret and a stored nonce,
- * and so can be shown again though only its digest is kept; where the secret has changed since, a new
- * one takes its place. Undefined where the user is no longer as `user` says.
+ * The user's default API token, the same each time. It is derived from a secret and a stored nonce, and
+ * so can be shown again though only its digest is kept. The first secret derives what is new; where none
+ * derives what is stored, a new one takes its place. Undefined where the user is no longer as `user` says.
  */
 export async function obtainApiToken(
   prisma: Prisma,
-  secretKey: string,
+  secretKeys: [string, ...string[]],
   user: Login | { id: number },
 ): Promise<string | undefined> {
   for (;;) {
     const stored = await prisma.apiToken.findFirst({ where: { userId: user.id, nonce: { not: null } } });
-    const key = stored?.nonce ? deriveKey(secretKey, stored.nonce) : undefined;
-    const isGood = stored && key && timingSafeEqual(Buffer.from(digestApiToken(key)), Buffer.from(stored.digest));
+    const key = stored && findKey(secretKeys, stored);
     const nonce = randomBytes(20).toString('hex');
-    const data = { nonce, digest: digestApiToken(deriveKey(secretKey, nonce)), createdAt: new Date() };
+    const data = { nonce, digest: digestApiToken(deriveKey(secretKeys[0], nonce)), createdAt: new Date() };
     const login = 'password' in user ? [noteLogin(prisma, user)] : [];
     try {
-      if (isGood) {
+      if (key) {
         await prisma.$transaction(login);
         return key;
       }
@@ -46,6 +57,32 @@ export async function obtainApiToken(
       if (!isUniqueViolation(error)) throw error;
     }
   }
+}
+
+export interface NewApiToken {
+  name: string;
+  /** null: all that the user may do */
+  scopes: Scope[] | null;
+  expiresAt: Date | null;
+}
+
+const MAX_TOKENS = 50;
+
+/**
+ * A further API token of the user, with its key, which is kept nowhere.
+ * @throws {FieldErrors} where they have as many as they may; fails (`isMissing`) where they were deleted
+ */
+export async function createApiToken(prisma: Prisma, userId: number, { name, scopes, expiresAt }: NewApiToken) {
+  const key = randomBytes(20).toString('hex');
+  const data = { userId, name, expiresAt, scopes: scopes?.join(' ') ?? null, digest: digestApiToken(key) };
+  return prisma.$transaction(async (tx) => {
+    // Locks the user, so that two at once do not both find room for one.
+    await tx.user.update({ where: { id: userId, isActive: true }, data: { isActive: true } });
+    if ((await tx.apiToken.count({ where: { userId } })) >= MAX_TOKENS) {
+      throw new FieldErrors({ non_field_errors: [`You have ${MAX_TOKENS} tokens already. Delete one first.`] });
+    }
+    return { ...(await tx.apiToken.create({ data })), key };
+  });
 }
 
 /** Ends the user's default API token, so that the next one obtained is new. */

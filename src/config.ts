@@ -55,7 +55,7 @@ export const Config = Type.Object({
   ),
   SECRET_KEY_FALLBACKS: list({
     description:
-      'Former values of `SECRET_KEY`, separated by commas: what they signed and derived stays good while they stand here, and nobody is logged out by a change.',
+      'Former values of `SECRET_KEY`, separated by commas (and holding none): what they signed and derived stays good while they stand here, and nobody is logged out by a change.',
   }),
   JWT_KEY_FILES: list({
     description:
@@ -137,6 +137,7 @@ export type Config = Static<typeof Config>;
 export class ConfigError extends Error {}
 
 const SETTINGS = Object.keys(Config.properties);
+const LISTS = new Set(SETTINGS.filter((name) => 'separator' in Config.properties[name as keyof Config]));
 const DESCRIPTIONS = Object.fromEntries(
   Object.entries(Config.properties).map(([name, setting]) => [name, (setting as { description?: string }).description]),
 );
@@ -151,7 +152,7 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env, directory = pro
   const problems = Object.keys(file)
     .filter((name) => !SETTINGS.includes(name))
     .map((name) => `${name} in .env is not a setting of this service`);
-  const data = { ...withoutBlanks(file), ...withoutBlanks(env) };
+  const data = tidyLists({ ...withoutBlanks(file), ...withoutBlanks(env) });
   const ajv = new Ajv({
     allErrors: true,
     coerceTypes: true,
@@ -176,6 +177,19 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env, directory = pro
 
 function withoutBlanks(settings: NodeJS.Dict<string>): NodeJS.Dict<string> {
   return Object.fromEntries(Object.entries(settings).filter(([, value]) => value?.trim()));
+}
+
+/** White space around the items of a list is no part of them. */
+function tidyLists(settings: NodeJS.Dict<string>): NodeJS.Dict<string> {
+  const tidy = (list: string) =>
+    list
+      .split(',')
+      .map((item) => item.trim())
+      .filter(Boolean)
+      .join(',');
+  return Object.fromEntries(
+    Object.entries(settings).map(([name, value]) => [name, LISTS.has(name) ? tidy(value ?? '') : value]),
+  );
 }
 
 function readEnvFile(path: string): NodeJS.Dict<string> {

@@ -3,6 +3,8 @@ import createError from '@fastify/error';
 /** The answer to what has no better one: `{"detail": message}` unless the error says otherwise by `body`. */
 export interface WireError extends Error {
   statusCode?: number | undefined;
+  /** the security event that it is, for the log */
+  audit?: { event: 'session.reused'; userId: number; sessionId: string };
   /** seconds after which another try may help */
   retryAfter?: number;
   body?: unknown;
@@ -124,6 +126,14 @@ export const NoActiveAccount = createError(
 export const JwtInvalid = codedError('TODO_JWT_INVALID', 'token_not_valid', 'Token is invalid or expired');
 export const JwtWrongType = codedError('TODO_JWT_WRONG_TYPE', 'token_not_valid', 'Token has wrong type');
 export const JwtBlacklisted = codedError('TODO_JWT_BLACKLISTED', 'token_not_valid', 'Token is blacklisted');
+/** A refresh token that was used though another had taken its place: somebody has a copy. Its session is ended. */
+export class JwtReused extends JwtBlacklisted {
+  readonly audit;
+  constructor(userId: number, sessionId: string) {
+    super();
+    this.audit = { event: 'session.reused', userId, sessionId } as const;
+  }
+}
 
 /** A command that could not do what it was asked; the message is for the person who typed it. */
 export class CommandError extends Error {}

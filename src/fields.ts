@@ -24,6 +24,22 @@ export const Flag = (options: { description: string; default?: boolean; examples
 export const Day = (options: { description: string; examples?: string[] }) =>
   Type.String({ format: 'date', ...options });
 
+/** A moment as ISO 8601, in UTC where no offset is given; null for none. */
+export const Instant = (options: { description: string; examples?: (string | null)[] }) =>
+  Type.Unsafe<string | null>({ type: ['string', 'null'], format: 'date-time', ...options });
+
+/** Some of a few words, as a list or as text with spaces between them; null for none. */
+export const Words = <Word extends string>(
+  words: readonly Word[],
+  options: { description: string; examples?: (Word[] | null)[] },
+) =>
+  Type.Unsafe<Word[] | null>({
+    type: ['array', 'null'],
+    items: { type: 'string', enum: words },
+    minItems: 1,
+    ...options,
+  });
+
 /** A number in a JSON body, with the text that Python's `str` gives for it. */
 export class JsonNumber {
   readonly value: number;
@@ -72,10 +88,12 @@ export function trim(text: string): string {
 
 type Normaliser = (value: unknown) => unknown;
 
-function normaliserOf(schema: TSchema & { type?: string; format?: string }): Normaliser {
+function normaliserOf(schema: TSchema & { type?: string | string[]; format?: string }): Normaliser {
   if (schema.type === 'boolean') return toFlag;
   if (schema.type === 'integer') return toInteger;
+  if (schema.type?.includes('array')) return toWords;
   if (schema.format === 'date') return toDay;
+  if (schema.format === 'date-time') return toInstant;
   return schema.format === 'password' ? toText : (value) => trimmed(toText(value));
 }
 
@@ -100,6 +118,29 @@ function toInteger(value: unknown): unknown {
 function toDay(value: unknown): unknown {
   const [, year, month, day] = (typeof value === 'string' && /^(\d{4})-(\d{1,2})-(\d{1,2})$/.exec(value)) || [];
   return year ? `${year}-${month?.padStart(2, '0')}-${day?.padStart(2, '0')}` : value;
+}
+
+function toWords(value: unknown): unknown {
+  const words = typeof value === 'string' ? trim(value).split(/ +/).filter(Boolean) : value;
+  // Of more words than these some are bad, and each is told.
+  return Array.isArray(words) ? [...new Set(words)].slice(0, 100) : words;
+}
+
+function toInstant(value: unknown): unknown {
+  return (typeof value === 'string' && readInstant(trim(value))) || value;
+}
+
+const INSTANT = /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)(Z|[+-]\d\d:?\d\d)?$/;
+
+function readInstant(text: string): string | undefined {
+  const [, day = '', time, offset = 'Z'] = INSTANT.exec(text) ?? [];
+  const date = new Date(`${day}T${time}${offset.replace(/^(.\d\d)(\d\d)$/, '$1:$2')}`);
+  return isDay(day) && !Number.isNaN(date.getTime()) ? date.toISOString() : undefined;
+}
+
+/** Whether a text is a moment in the form that `Instant` is brought into. */
+export function isInstant(text: string): boolean {
+  return readInstant(text) === text;
 }
 
 /**
@@ -141,7 +182,7 @@ type Fault = ErrorObject & { parentSchema?: { type?: string; format?: string } }
 export function fieldErrors(faults: ErrorObject[]): Record<string, string[]> {
   const messages: Record<string, string[]> = {};
   for (const fault of faults as Fault[]) {
-    const field = fault.keyword === 'required' ? fault.params.missingProperty : fault.instancePath.slice(1);
+    const field = fault.keyword === 'required' ? fault.params.missingProperty : fault.instancePath.split('/')[1];
     messages[field] = [...(messages[field] ?? []), ...messagesFor(fault)];
   }
   return messages;
@@ -153,9 +194,19 @@ function messagesFor({ keyword, data, params, parentSchema }: Fault): string[] {
   if (parentSchema?.format === 'date') {
     return ['Date has wrong format. Use one of these formats instead: YYYY-MM-DD.'];
   }
+  if (parentSchema?.format === 'date-time') {
+    return [
+      'Datetime has wrong format. Use one of these formats instead: YYYY-MM-DDThh:mm[:ss[.uuuuuu]][+HH:MM|-HH:MM|Z].',
+    ];
+  }
   switch (keyword) {
     case 'type':
+      if (params.type.includes('array')) return [`Expected a list of items but got type "${pythonType(data)}".`];
       return [TYPE_MESSAGES[params.type] ?? 'Invalid value.'];
+    case 'enum':
+      return typeof data === 'string' ? [`"${data}" is not a valid choice.`] : [];
+    case 'minItems':
+      return ['This selection may not be empty.'];
     case 'minLength':
       return ['This field may not be blank.'];
     case 'maxLength':
@@ -200,5 +251,6 @@ export function notAnObject(value: unknown): Record<string, string[]> {
 function pythonType(value: unknown): string {
   if (Array.isArray(value)) return 'list';
   if (typeof value === 'boolean') return 'bool';
-  return value instanceof JsonNumber ? value.type : 'str';
+  if (value instanceof JsonNumber) return value.type;
+  return typeof value === 'object' ? 'dict' : 'str';
 }

@@ -1,8 +1,12 @@
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
+import pLimit from 'p-limit';
 
 const MIN_LENGTH = 8;
 const MIN_SCORE = 3;
+
+// Each judgement takes a thread and 100 MB for as long as it lasts.
+const limit = pLimit(1);
 
 /** Who the password is for; it must not be made of this. */
 export interface Person {
@@ -19,7 +23,7 @@ export async function findPasswordFaults(password: string, person: Person): Prom
   if (/^\p{Nd}+$/u.test(password)) faults.push('This password is entirely numeric.');
   if (resembles(password, person.username)) faults.push('The password is too similar to the username.');
   if (resembles(password, person.email)) faults.push('The password is too similar to the email address.');
-  if (faults.length === 0 && (await scoreInWorker(password, person)) < MIN_SCORE) {
+  if (faults.length === 0 && (await limit(scoreInWorker, password, person)) < MIN_SCORE) {
     faults.push('This password is too easy to guess.');
   }
   return faults;

@@ -1,24 +1,36 @@
 import { availableParallelism } from 'node:os';
 import { hash, parseOptions, verify } from '@node-rs/argon2';
 import pLimit from 'p-limit';
+import { Unavailable } from './errors.ts';
 
 // argon2id (2) of version 0x13 (1) in the library's numbers, with OWASP's parameters.
 const PARAMETERS = { algorithm: 2, version: 1, memoryCost: 19 * 1024, timeCost: 2, parallelism: 1 };
 
-// Each hash takes 19 MiB and a thread of libuv's pool of four, which file and name look-ups need too.
-const limit = pLimit(Math.min(availableParallelism(), 3));
+// Each hash takes 19 MiB, a core, which the event loop needs too, and a thread of libuv's pool of four,
+// which file and name look-ups need.
+const limit = pLimit(Math.max(1, Math.min(availableParallelism() - 1, 3)));
+const MAX_WAITING = 100;
+
+/** How many hashes can be under way in this process; more are refused. */
+export const MAX_HASHES = limit.concurrency + MAX_WAITING;
 
 // Of a password that nobody knows; stands in for the hash of a user who does not exist, at the same cost.
 const PLACEHOLDER = '$argon2id$v=19$m=19456,t=2,p=1$IzRQ/8/sNS8q+CGMD3ZG0g$WsrhNmvo1l+FYAqtfewnkkaP+Wm+ksoERNmDMOKziYI';
 
-/** The argon2id hash of a password in PHC form, computed off the event loop, a few at a time. */
+/**
+ * The argon2id hash of a password in PHC form, computed off the event loop, a few at a time.
+ * @throws {Unavailable} at once, where too many wait
+ */
 export function hashPassword(password: string): Promise<string> {
-  return limit(() => hash(password, PARAMETERS));
+  return inTurn(() => hash(password, PARAMETERS));
 }
 
-/** Whether the password has this hash. With no hash the answer is no, at the same cost. */
+/**
+ * Whether the password has this hash. With no hash the answer is no, at the same cost.
+ * @throws {Unavailable} at once, where too many wait
+ */
 export function verifyPassword(passwordHash: string | undefined, password: string): Promise<boolean> {
-  return limit(async () => {
+  return inTurn(async () => {
     const isRight = await verify(passwordHash ?? PLACEHOLDER, password).catch(() => false);
     return isRight && passwordHash !== undefined;
   });
@@ -28,4 +40,9 @@ export function verifyPassword(passwordHash: string | undefined, password: strin
 export function needsRehash(passwordHash: string): boolean {
   const options = parseOptions(passwordHash);
   return Object.entries(PARAMETERS).some(([name, value]) => options[name as keyof typeof PARAMETERS] !== value);
+}
+
+async function inTurn<Result>(job: () => Promise<Result>): Promise<Result> {
+  if (limit.pendingCount >= MAX_WAITING) throw new Unavailable();
+  return limit(job);
 }

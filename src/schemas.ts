@@ -75,9 +75,13 @@ function wireBody({ message, body }: faults.WireError): unknown {
 
 type FieldExamples = Record<string, Record<string, string[]>>;
 
+const noHost = examplesOf({ noHost: new faults.MissingHost() });
+
 /** The answer to bad fields, for a route that reads no body. */
 export function badFields(examples: FieldExamples) {
-  return answer(FieldErrors, 'Fields are bad.', { examples: fieldExamples(examples) });
+  return answer(Type.Union([FieldErrors, Detail]), 'Fields are bad, or the request is malformed.', {
+    examples: { ...fieldExamples(examples), ...noHost },
+  });
 }
 
 /** The answer to a bad body: of its fields, or of the whole. */
@@ -86,6 +90,7 @@ export function badBody(examples: FieldExamples) {
     examples: {
       ...fieldExamples(examples),
       malformed: { value: wireBody(new faults.JsonParseError('Unexpected end of JSON input')) },
+      ...noHost,
     },
   });
 }
@@ -106,6 +111,7 @@ export function challenge(value: string): NonNullable<Documentation['headers']> 
 }
 
 const ERRORS = {
+  400: answer(Detail, 'The request is malformed.', { name: 'BadRequest', examples: noHost }),
   401: answer(Unauthorized, 'Credentials are missing or refused.', {
     name: 'Unauthorized',
     headers: challenge('Token, Bearer realm="api"'),

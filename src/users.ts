@@ -1,6 +1,7 @@
-import { isUniqueViolation, type Prisma } from './database/index.ts';
-import { CommandError } from './errors.ts';
+import { type Credential, isMissing, isUniqueViolation, type Prisma } from './database/index.ts';
+import { CommandError, FieldErrors } from './errors.ts';
 import { trim } from './fields.ts';
+import { findPasswordFaults } from './password-policy.ts';
 import { hashPassword, needsRehash, verifyPassword } from './passwords.ts';
 
 /** A user whose password was just proven. As a condition it holds until the password changes or the user is made inactive. */
@@ -15,19 +16,28 @@ export function normaliseUsername(username: string): string {
   return trim(username).normalize('NFKC');
 }
 
+/** What came of an attempt to log in. */
+export interface LoginAttempt {
+  /** where it succeeded */
+  login?: Login | undefined;
+  /** whose it was, where there is a user of the name */
+  userId?: number | undefined;
+}
+
 /**
- * The login of an active user with this password; undefined for a wrong password, an unknown and an
- * inactive user, in the same time. Renews a hash of outdated parameters.
+ * Logs an active user in by password: refused for a wrong password, an unknown and an inactive user, in
+ * the same time. Renews a hash of outdated parameters.
+ * @throws {Unavailable} where too many passwords wait to be hashed
  */
-export async function authenticateUser(prisma: Prisma, username: string, password: string): Promise<Login | undefined> {
+export async function attemptLogin(prisma: Prisma, username: string, password: string): Promise<LoginAttempt> {
   const user = await prisma.user.findUnique({ where: { username: normaliseUsername(username) } });
   const isRight = await verifyPassword(user?.password, password);
-  if (!user || !isRight || !user.isActive) return undefined;
+  if (!user || !isRight || !user.isActive) return { userId: user?.id };
   const login: Login = { id: user.id, password: user.password, isActive: true };
-  if (!needsRehash(user.password)) return login;
+  if (!needsRehash(user.password)) return { login, userId: user.id };
   const renewed = await hashPassword(password);
   const { count } = await prisma.user.updateMany({ where: login, data: { password: renewed } });
-  return count === 1 ? { ...login, password: renewed } : undefined;
+  return { login: count === 1 ? { ...login, password: renewed } : undefined, userId: user.id };
 }
 
 /**
@@ -78,25 +88,63 @@ export function checkEmail(given: string): string {
 export async function createUser(
   prisma: Prisma,
   { password, ...user }: { username: string; email: string; password: string; isSuperuser: boolean },
-): Promise<{ id: number }> {
+) {
   const data = { ...user, password: await hashPassword(password) };
   try {
-    return await prisma.user.create({ data, select: { id: true } });
+    return await prisma.user.create({ data, omit: { password: true } });
   } catch (error) {
     if (isUniqueViolation(error)) throw new CommandError('A user with that username already exists.');
     throw error;
   }
 }
 
-/** Sets the password and ends every token and session of the user. */
-export async function changePassword(prisma: Prisma, userId: number, password: string): Promise<void> {
-  const hash = await hashPassword(password);
-  // The user first: a login that is under way is finished before, and its session found, or refused after.
-  await prisma.$transaction([
-    prisma.user.update({ where: { id: userId }, data: { password: hash } }),
-    prisma.apiToken.deleteMany({ where: { userId } }),
-    prisma.session.deleteMany({ where: { userId } }),
-  ]);
+/**
+ * The values of a new account in the form in which they are stored.
+ * @throws {FieldErrors} with all that is wrong
+ */
+export async function checkAccount(given: { username: string; email: string; password: string }) {
+  const faults: Record<string, string[]> = {};
+  const check = (field: 'username' | 'email', read: (value: string) => string) => {
+    try {
+      return read(given[field]);
+    } catch (error) {
+      faults[field] = [(error as CommandError).message];
+      return given[field];
+    }
+  };
+  const account = { username: check('username', checkUsername), email: check('email', checkEmail) };
+  const password = await findPasswordFaults(given.password, account);
+  if (password.length > 0) faults.password = password;
+  if (Object.keys(faults).length > 0) throw new FieldErrors(faults);
+  return { ...account, password: given.password };
+}
+
+/**
+ * Sets the password and ends the user's tokens and sessions, all but the credential to keep. False where
+ * the login no longer holds.
+ */
+export async function changePassword(
+  prisma: Prisma,
+  user: Login | { id: number },
+  password: string,
+  keep?: Credential,
+): Promise<boolean> {
+  const data = { password: await hashPassword(password) };
+  const userId = user.id;
+  const token = keep?.kind === 'token' ? keep.id : undefined;
+  const session = keep?.kind === 'session' ? keep.id : undefined;
+  try {
+    // The user first: a login that is under way is finished before, and its session found, or refused after.
+    await prisma.$transaction([
+      prisma.user.update({ where: user, data }),
+      prisma.apiToken.deleteMany({ where: { userId, ...(token && { id: { not: token } }) } }),
+      prisma.session.deleteMany({ where: { userId, ...(session && { id: { not: session } }) } }),
+    ]);
+    return true;
+  } catch (error) {
+    if (isMissing(error)) return false;
+    throw error;
+  }
 }
 
 /**

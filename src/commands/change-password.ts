@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { findUser, type PasswordOptions, readNewPassword, withDatabase } from '../console.ts';
+import { CommandError } from '../errors.ts';
 import { changePassword as change } from '../users.ts';
 
 export function changePassword(program: Command) {
@@ -10,7 +11,10 @@ export function changePassword(program: Command) {
     .action((username: string, options: PasswordOptions) =>
       withDatabase(async (prisma) => {
         const user = await findUser(prisma, username);
-        await change(prisma, user.id, await readNewPassword(options, user));
+        const password = await readNewPassword(options, user);
+        if (!(await change(prisma, { id: user.id }, password))) {
+          throw new CommandError(`User ${user.username} was deleted meanwhile.`);
+        }
         console.log(`Password of ${user.username} changed.`);
       }),
     );

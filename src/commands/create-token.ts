@@ -13,7 +13,7 @@ export function createToken(program: Command) {
       withDatabase(async (prisma, config) => {
         const { id, username: name } = await findUser(prisma, username);
         if (reset) await endApiToken(prisma, id);
-        const token = await obtainApiToken(prisma, secretKeyOf(config), { id });
+        const token = await obtainApiToken(prisma, [secretKeyOf(config), ...config.SECRET_KEY_FALLBACKS], { id });
         if (!token) throw new CommandError(`User ${name} was deleted meanwhile.`);
         console.log(`Generated token ${token} for user ${name}`);
       }),

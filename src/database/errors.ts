@@ -21,8 +21,10 @@ const hasCode = (error: unknown, codes: Set<unknown>) => codesOf(error).some((co
 /** Whether Prisma refused a value that must be unique. */
 export const isUniqueViolation = (error: unknown) => (error as DatabaseError).code === 'P2002';
 
-/** Whether Prisma found no record of the condition to write to, or to refer to. */
-export const isMissing = (error: unknown) => ['P2025', 'P2003'].includes((error as { code: string }).code);
+const MISSING = new Set<unknown>(['P2025', 'P2003', 'SQLITE_CONSTRAINT_FOREIGNKEY', '23503']);
+
+/** Whether there was no record of the condition to write to, or to refer to. */
+export const isMissing = (error: unknown) => hasCode(error, MISSING);
 
 // The connection, not the statement, failed: the server went away, or was not there.
 const BROKEN = new Set<unknown>([

@@ -3,10 +3,11 @@ import type { Statements } from './statements.ts';
 
 /** Prisma's client with a provider's statements among the methods of its models. */
 export function extend(client: PrismaClient, statements: Statements) {
-  const { findTokenUser, findSessionUser, pageTodos, readTodo, addTodo, changeTodo, removeTodo } = statements;
+  const { findTokenUser, noteTokenUse, findSessionUser, pageTodos, readTodo, addTodo, changeTodo, removeTodo } =
+    statements;
   return client.$extends({
     model: {
-      apiToken: { findUser: findTokenUser },
+      apiToken: { findUser: findTokenUser, noteUse: noteTokenUse },
       session: { findUser: findSessionUser },
       todo: { page: pageTodos, read: readTodo, add: addTodo, change: changeTodo, remove: removeTodo },
     },

@@ -5,7 +5,7 @@ import { isSqlite } from './url.ts';
 export { describeFault, isMissing, isUnavailable, isUniqueViolation } from './errors.ts';
 export type { Prisma } from './extend.ts';
 export { MigrationError } from './migrations.ts';
-export type { Database, TodoFields, TodoRow, Viewer } from './statements.ts';
+export type { Credential, Database, LiveUser, TodoFields, TodoRow, Viewer } from './statements.ts';
 export { databasePath, isSqlite } from './url.ts';
 
 /**

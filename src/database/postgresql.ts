@@ -122,9 +122,15 @@ const COLUMNS = `id, title, body, is_completed, date_created,
   to_char(updated_at, 'YYYY-MM-DD') AS last_modified, owner_id AS owner`;
 const USER = 'users.id, is_active AS "isActive", is_superuser AS "isSuperuser"';
 
+const NOW = "now() AT TIME ZONE 'UTC'";
+const utc = (column: string) => `${column} AT TIME ZONE 'UTC' AS ${column}`;
+
 /** The statements of every request, under the names by which they are prepared. */
 export const SQL = {
-  findTokenUser: `SELECT ${USER} FROM api_tokens JOIN users ON users.id = user_id WHERE digest = $1`,
+  findTokenUser: `SELECT ${USER}, api_tokens.id AS "tokenId", scopes, ${utc('last_used_at')}, ${utc('expires_at')}
+    FROM api_tokens JOIN users ON users.id = user_id WHERE digest = $1 AND (expires_at IS NULL OR expires_at > ${NOW})`,
+  noteTokenUse: `UPDATE api_tokens SET last_used_at = ${NOW}
+    WHERE id = $1 AND (last_used_at IS NULL OR last_used_at <= $2::timestamptz AT TIME ZONE 'UTC')`,
   findSessionUser: `SELECT ${USER} FROM sessions JOIN users ON users.id = user_id WHERE sessions.id = $1 AND user_id = $2`,
   pageAny: `SELECT ${COLUMNS} FROM todos WHERE id > $1 ORDER BY id LIMIT $2`,
   pageOwn: `SELECT ${COLUMNS} FROM todos WHERE id > $1 AND owner_id = $3 ORDER BY id LIMIT $2`,
@@ -139,9 +145,12 @@ export const SQL = {
 /** Writes these columns and no other; the values are theirs, the id and, where it must be theirs, the owner. */
 export function changeSql(columns: readonly string[], isOwn: boolean): string {
   const assignments = columns.map((column, index) => `${column} = $${index + 1}`);
-  return `UPDATE todos SET ${assignments.join(', ')}, updated_at = now() AT TIME ZONE 'UTC', version = version + 1
+  return `UPDATE todos SET ${assignments.join(', ')}, updated_at = ${NOW}, version = version + 1
     WHERE id = $${columns.length + 1}${isOwn ? ` AND owner_id = $${columns.length + 2}` : ''} RETURNING ${COLUMNS}`;
 }
+
+type StoredUser = Omit<LiveUser, 'credential'>;
+type StoredToken = { tokenId: number; scopes: string | null; last_used_at: Date | null; expires_at: Date | null };
 
 function prepareStatements(pool: Pool, named: boolean): Statements {
   function query<Row extends QueryResultRow>(name: string, text: string, values: unknown[]) {
@@ -169,8 +178,19 @@ function prepareStatements(pool: Pool, named: boolean): Statements {
   }
 
   return {
-    findTokenUser: async (digest) => (await read<LiveUser>('findTokenUser', [digest]))[0],
-    findSessionUser: async (sid, userId) => (await read<LiveUser>('findSessionUser', [sid, userId]))[0],
+    async findTokenUser(digest) {
+      const [row] = await read<StoredUser & StoredToken>('findTokenUser', [digest]);
+      if (!row) return undefined;
+      const { tokenId: id, scopes, last_used_at: lastUsedAt, expires_at: expiresAt, ...user } = row;
+      return { ...user, credential: { kind: 'token', id, scopes: scopes?.split(' ') ?? null, lastUsedAt, expiresAt } };
+    },
+    async noteTokenUse(id, before) {
+      await write('noteTokenUse', [id, before]);
+    },
+    async findSessionUser(sid, userId) {
+      const [user] = await read<StoredUser>('findSessionUser', [sid, userId]);
+      return user && { ...user, credential: { kind: 'session', id: sid, scopes: null } };
+    },
     async pageTodos(viewer, after, limit) {
       const rows = viewer.isSuperuser
         ? await read<TodoRow>('pageAny', [after, limit + 1])

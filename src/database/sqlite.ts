@@ -14,6 +14,7 @@ import {
   SELECT_APPLIED,
 } from './migrations.ts';
 import {
+  type Credential,
   type Database,
   type LiveUser,
   type Page,
@@ -149,7 +150,10 @@ const NOW = "strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now')";
 
 /** The statements of every request. */
 export const SQL = {
-  findTokenUser: `SELECT ${USER} FROM api_tokens JOIN users ON users.id = user_id WHERE digest = ?`,
+  findTokenUser: `SELECT ${USER}, api_tokens.id AS token_id, scopes, last_used_at, expires_at
+    FROM api_tokens JOIN users ON users.id = user_id WHERE digest = ?`,
+  noteTokenUse: `UPDATE api_tokens SET last_used_at = ${NOW}
+    WHERE id = ? AND (last_used_at IS NULL OR last_used_at <= ?)`,
   findSessionUser: `SELECT ${USER} FROM sessions JOIN users ON users.id = user_id WHERE sessions.id = ? AND user_id = ?`,
   pageAny: `SELECT id, ${JSON_TODO} FROM todos WHERE id > ? ORDER BY id LIMIT ?`,
   pageOwn: `SELECT id, ${JSON_TODO} FROM todos WHERE owner_id = ? AND id > ? ORDER BY id LIMIT ?`,
@@ -170,7 +174,8 @@ export function changeSql(columns: readonly string[], isOwn: boolean): string {
 
 function prepareStatements(connection: Sqlite.Database, turns: Mutex): Statements {
   const prepare = <Row>(sql: string) => connection.prepare<unknown[], Row>(sql);
-  const findTokenUser = prepare<StoredUser>(SQL.findTokenUser);
+  const findTokenUser = prepare<StoredUser & StoredToken>(SQL.findTokenUser);
+  const noteTokenUse = prepare(SQL.noteTokenUse);
   const findSessionUser = prepare<StoredUser>(SQL.findSessionUser);
   const pageAny = prepare<[id: number, json: string]>(SQL.pageAny).raw();
   const pageOwn = prepare<[id: number, json: string]>(SQL.pageOwn).raw();
@@ -205,9 +210,13 @@ function prepareStatements(connection: Sqlite.Database, turns: Mutex): Statement
   const nameOf = (viewer: Viewer) => (viewer.isSuperuser ? 'any' : viewer.id);
 
   return {
-    findTokenUser: async (digest) => read(`token ${digest}`, () => toUser(findTokenUser.get(digest))),
+    async findTokenUser(digest) {
+      const user = read(`token ${digest}`, () => toTokenUser(findTokenUser.get(digest)));
+      return hasExpired(user?.credential) ? undefined : user;
+    },
+    noteTokenUse: (id, before) => write(() => void noteTokenUse.run(id, before.toISOString().replace('Z', '+00:00'))),
     findSessionUser: async (sid, userId) =>
-      read(`session ${sid} ${userId}`, () => toUser(findSessionUser.get(sid, userId))),
+      read(`session ${sid} ${userId}`, () => toSessionUser(sid, findSessionUser.get(sid, userId))),
     pageTodos: async (viewer, after, limit) =>
       read(
         `page ${nameOf(viewer)} ${after} ${limit}`,
@@ -242,6 +251,7 @@ function firstOf<Row>(rows: Row[]): Row | undefined {
 
 type StoredTodo = Omit<TodoRow, 'is_completed'> & { is_completed: 0 | 1 };
 type StoredUser = { id: number; is_active: 0 | 1; is_superuser: 0 | 1 };
+type StoredToken = { token_id: number; scopes: string | null; last_used_at: string | null; expires_at: string | null };
 
 function toRow(stored: StoredTodo): TodoRow;
 function toRow(stored: StoredTodo | undefined): TodoRow | undefined;
@@ -249,6 +259,28 @@ function toRow(stored: StoredTodo | undefined): TodoRow | undefined {
   return stored && { ...stored, is_completed: stored.is_completed === 1 };
 }
 
-function toUser(stored: StoredUser | undefined): LiveUser | undefined {
-  return stored && { id: stored.id, isActive: stored.is_active === 1, isSuperuser: stored.is_superuser === 1 };
+function toTokenUser(stored: (StoredUser & StoredToken) | undefined): LiveUser | undefined {
+  if (!stored) return undefined;
+  const { token_id: id, scopes, last_used_at, expires_at } = stored;
+  const credential = {
+    kind: 'token',
+    id,
+    scopes: scopes?.split(' ') ?? null,
+    lastUsedAt: last_used_at === null ? null : new Date(last_used_at),
+    expiresAt: expires_at === null ? null : new Date(expires_at),
+  } as const;
+  return { ...toUser(stored), credential };
+}
+
+function toSessionUser(sid: string, stored: StoredUser | undefined): LiveUser | undefined {
+  return stored && { ...toUser(stored), credential: { kind: 'session', id: sid, scopes: null } };
+}
+
+function toUser({ id, is_active, is_superuser }: StoredUser) {
+  return { id, isActive: is_active === 1, isSuperuser: is_superuser === 1 };
+}
+
+/** What was read before may have expired since. */
+function hasExpired(credential: Credential | undefined): boolean {
+  return credential?.kind === 'token' && credential.expiresAt !== null && credential.expiresAt.getTime() <= Date.now();
 }

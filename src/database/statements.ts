@@ -14,6 +14,17 @@ export interface Viewer {
   isSuperuser: boolean;
 }
 
+/** What a request proved its user by. `scopes` is what it may do; null: all that its user may. */
+export type Credential =
+  | { kind: 'token'; id: number; scopes: string[] | null; lastUsedAt: Date | null; expiresAt: Date | null }
+  | { kind: 'session'; id: string; scopes: null };
+
+/** The user of a credential that has not ended. */
+export interface LiveUser extends Viewer {
+  isActive: boolean;
+  credential: Credential;
+}
+
 /** A todo as the API shows it; `last_modified` is the day, in UTC. */
 export interface TodoRow {
   id: number;
@@ -49,21 +60,19 @@ export const TODO_COLUMNS = ['title', 'body', 'is_completed', 'date_created'] as
  * statement: what the viewer may not see is not there.
  */
 export interface Statements {
-  /** The user of a live API token, by its digest. */
+  /** The user of an API token that has neither ended nor expired, by its digest. */
   findTokenUser(digest: string): Promise<LiveUser | undefined>;
+  /** Notes that a token is used, where that was last noted at `before` or earlier. */
+  noteTokenUse(id: number, before: Date): Promise<void>;
   /** The user of a session that has not ended. */
   findSessionUser(sid: string, userId: number): Promise<LiveUser | undefined>;
   /** Up to `limit` todos with an id over `after`, oldest id first. */
   pageTodos(viewer: Viewer, after: number, limit: number): Promise<Page>;
   readTodo(viewer: Viewer, id: number): Promise<TodoRow | undefined>;
+  /** Fails (`isMissing`) where the owner was deleted. */
   addTodo(ownerId: number, fields: TodoFields): Promise<TodoRow>;
   /** Writes only the given columns and raises `version`; nothing given, nothing is written. */
   changeTodo(viewer: Viewer, id: number, fields: Partial<TodoFields>): Promise<TodoRow | undefined>;
   /** Whether there was one to remove. */
   removeTodo(viewer: Viewer, id: number): Promise<boolean>;
-}
-
-/** The user of a credential that is still good. */
-export interface LiveUser extends Viewer {
-  isActive: boolean;
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fp from 'fastify-plugin';
+import audit from '../../plugins/audit.ts';
 import authenticate from '../../plugins/authenticate.ts';
 import cors from '../../plugins/cors.ts';
 import credentials from '../../plugins/credentials.ts';
@@ -8,6 +9,7 @@ import errors from '../../plugins/errors.ts';
 import jwtAuth from '../../plugins/jwt-auth.ts';
 import prisma from '../../plugins/prisma.ts';
 import requestId from '../../plugins/request-id.ts';
+import scopes from '../../plugins/scopes.ts';
 import securityHeaders from '../../plugins/security-headers.ts';
 import shutdown from '../../plugins/shutdown.ts';
 import tokenAuth from '../../plugins/token-auth.ts';
@@ -23,7 +25,20 @@ const JWT_INVALID = 'Given token not valid for any token type';
 test('both schemes on a route: the one whose keyword was used speaks', async (t) => {
   const service = await serve(
     t,
-    [requestId, securityHeaders, shutdown, cors, errors, prisma, credentials, tokenAuth, jwtAuth, authenticate],
+    [
+      requestId,
+      securityHeaders,
+      shutdown,
+      cors,
+      audit,
+      errors,
+      prisma,
+      credentials,
+      tokenAuth,
+      jwtAuth,
+      scopes,
+      authenticate,
+    ],
     (app) => {
       app.get('/', { onRequest: app.authenticate }, async ({ user }) => user);
       app.get('/turned', { onRequest: app.auth([app.verifyJwt, app.verifyApiToken]) }, async ({ user }) => user);
@@ -35,7 +50,7 @@ test('both schemes on a route: the one whose keyword was used speaks', async (t)
     const { id } = await addUser(service, username);
     const { password } = await db.user.findUniqueOrThrow({ where: { id } });
     const pair = await startSession(db, jwtCodec, { access: 300, refresh: 86400 }, { id, password, isActive: true });
-    return { id, token: await obtainApiToken(db, SECRET_KEY, { id }), ...pair };
+    return { id, token: await obtainApiToken(db, [SECRET_KEY], { id }), ...pair };
   };
   const paul = await makeUser('paul');
   const inactive = await makeUser('inactive');
@@ -116,7 +131,20 @@ test('a database that fails one scheme is no refusal by the other', async (t) =>
   );
   const service = await serve(
     t,
-    [requestId, securityHeaders, shutdown, cors, errors, database, credentials, tokenAuth, jwtAuth, authenticate],
+    [
+      requestId,
+      securityHeaders,
+      shutdown,
+      cors,
+      audit,
+      errors,
+      database,
+      credentials,
+      tokenAuth,
+      jwtAuth,
+      scopes,
+      authenticate,
+    ],
     (app) => {
       app.get('/', { onRequest: app.authenticate }, async () => ({}));
       app.get('/turned', { onRequest: app.auth([app.verifyJwt, app.verifyApiToken]) }, async () => ({}));

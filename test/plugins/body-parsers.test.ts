@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Type } from 'typebox';
+import audit from '../../plugins/audit.ts';
 import bodyParsers from '../../plugins/body-parsers.ts';
 import cors from '../../plugins/cors.ts';
 import errors from '../../plugins/errors.ts';
@@ -26,7 +27,7 @@ const body = Type.Partial(
 
 /** An app that answers with the fields as the parsers and the validation left them. */
 const echo = (t: Parameters<typeof serve>[0]) =>
-  serve(t, [requestId, securityHeaders, shutdown, cors, errors, validation, bodyParsers], (app) => {
+  serve(t, [requestId, securityHeaders, shutdown, cors, audit, errors, validation, bodyParsers], (app) => {
     app.post('/', { schema: { body } }, async (request) => request.body);
     app.delete('/', async (request) => request.body);
     app.post('/bodiless', async (request) => request.body);

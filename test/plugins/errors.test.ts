@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import Sqlite from 'better-sqlite3';
 import { Type } from 'typebox';
+import audit from '../../plugins/audit.ts';
 import bodyParsers from '../../plugins/body-parsers.ts';
 import cors from '../../plugins/cors.ts';
 import errors from '../../plugins/errors.ts';
@@ -39,7 +40,7 @@ const known: Record<string, [Error, number, object, Record<string, string>?]> = 
 const busy = ['SQLITE_BUSY', 'SQLITE_BUSY_SNAPSHOT', 'P1008', 'P2028', 'P2034'];
 
 test('every error has its shape', async (t) => {
-  const service = await serve(t, [requestId, securityHeaders, shutdown, cors, errors, bodyParsers], (app) => {
+  const service = await serve(t, [requestId, securityHeaders, shutdown, cors, audit, errors, bodyParsers], (app) => {
     const fail = (path: string, error: unknown) =>
       app.get(path, async () => {
         throw error;

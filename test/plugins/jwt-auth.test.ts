@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
+import { verify } from 'node:crypto';
 import { test } from 'node:test';
+import type { FastifyInstance } from 'fastify';
+import audit from '../../plugins/audit.ts';
 import cors from '../../plugins/cors.ts';
 import credentials from '../../plugins/credentials.ts';
 import errors from '../../plugins/errors.ts';
@@ -8,10 +11,22 @@ import prisma from '../../plugins/prisma.ts';
 import requestId from '../../plugins/request-id.ts';
 import securityHeaders from '../../plugins/security-headers.ts';
 import shutdown from '../../plugins/shutdown.ts';
-import { endSession, startSession } from '../../src/sessions.ts';
-import { addUser } from '../helper.ts';
+import { type Claims, endSession, startSession } from '../../src/sessions.ts';
+import { addUser, SECRET_KEY, type TestApp, temporaryDirectory } from '../helper.ts';
 import { serve } from './helper-app.ts';
 import { claimsOf, forge, forgeries } from './helper-jwt.ts';
+import {
+  ALGORITHMS,
+  assemble,
+  byHmac,
+  forgeBy,
+  headerOf,
+  keyForgeries,
+  makeKeyFile,
+  publish,
+} from './helper-jwt-keys.ts';
+
+const PLUGINS = [requestId, securityHeaders, shutdown, cors, audit, errors, prisma, credentials, jwtAuth];
 
 const CHALLENGE = 'Bearer realm="api"';
 const NOT_PROVIDED = { detail: 'Authentication credentials were not provided.' };
@@ -29,10 +44,8 @@ const WRONG_TYPE = refusedFor('Token has wrong type');
 const INACTIVE = { detail: 'User is inactive', code: 'user_inactive' };
 
 test('JWTs alone', async (t) => {
-  const service = await serve(
-    t,
-    [requestId, securityHeaders, shutdown, cors, errors, prisma, credentials, jwtAuth],
-    (app) => app.get('/', { onRequest: app.verifyJwt }, async ({ user }) => user),
+  const service = await serve(t, PLUGINS, (app) =>
+    app.get('/', { onRequest: app.verifyJwt }, async ({ user }) => user),
   );
   const { prisma: db, jwtCodec } = service.app;
   const begin = async (id: number) => {
@@ -131,11 +144,7 @@ test('JWTs alone', async (t) => {
 });
 
 test('an access token does not outlive its session, though it has not expired', async (t) => {
-  const service = await serve(
-    t,
-    [requestId, securityHeaders, shutdown, cors, errors, prisma, credentials, jwtAuth],
-    (app) => app.get('/', { onRequest: app.verifyJwt }, async () => ({})),
-  );
+  const service = await serve(t, PLUGINS, (app) => app.get('/', { onRequest: app.verifyJwt }, async () => ({})));
   const { prisma: db, jwtCodec } = service.app;
   const { id } = await addUser(service, 'paul');
   const { password } = await db.user.findUniqueOrThrow({ where: { id } });
@@ -145,3 +154,187 @@ test('an access token does not outlive its session, though it has not expired', 
   await endSession(db, jwtCodec, pair?.refresh as string);
   assert.equal((await service.send('GET', '/', { authorization })).status, 401);
 });
+
+const FALLBACK = 'a former secret of more than thirty-two bytes';
+
+const showUser = (app: FastifyInstance) => app.get('/', { onRequest: app.verifyJwt }, async ({ user }) => user);
+
+async function beginSession(service: TestApp) {
+  const { prisma: db, jwtCodec } = service.app;
+  const { id } = await addUser(service, 'paul');
+  const { password } = await db.user.findUniqueOrThrow({ where: { id } });
+  const pair = await startSession(db, jwtCodec, { access: 300, refresh: 86400 }, { id, password, isActive: true });
+  return pair as { access: string; refresh: string };
+}
+
+for (const algorithm of ALGORITHMS) {
+  test(`JWTs by ${algorithm}`, async (t) => {
+    const directory = temporaryDirectory(t);
+    const make = () => makeKeyFile(directory, algorithm);
+    const [own, listed, stranger] = [make(), make(), make()];
+    const others = ALGORITHMS.filter((name) => name !== algorithm).map((name) => makeKeyFile(directory, name));
+    const keyServer = await publish(t, stranger);
+    const service = await serve(t, PLUGINS, showUser, {
+      JWT_KEY_FILES: [own, listed, ...others].map(({ path }) => path).join(),
+      SECRET_KEY_FALLBACKS: FALLBACK,
+    });
+    const { access, refresh } = await beginSession(service);
+    const claims = claimsOf(access);
+    const ask = (token: string) => service.send('GET', '/', { authorization: `Bearer ${token}` });
+
+    await t.test('are signed by the first key, which the header names', () => {
+      for (const token of [access, refresh]) {
+        const [header = '', payload, signature = ''] = token.split('.');
+        assert.deepEqual(headerOf(token), { alg: algorithm, typ: 'JWT', kid: own.kid });
+        const key = { key: own.publicKey, dsaEncoding: 'ieee-p1363' as const };
+        const signed = Buffer.from(`${header}.${payload}`);
+        const hash = algorithm === 'EdDSA' ? null : 'sha256';
+        assert.ok(verify(hash, signed, key, Buffer.from(signature, 'base64url')));
+      }
+    });
+
+    const accepted: [string, string][] = [
+      ['as signed', access],
+      ['signed by another who has the key', forgeBy(own, claims)],
+      ['by a key that signs no more', forgeBy(listed, claims)],
+      ...others.map((other): [string, string] => [`by a key for ${other.algorithm}`, forgeBy(other, claims)]),
+      ['by a former SECRET_KEY', forge(claims, { secret: FALLBACK })],
+      ['by a former SECRET_KEY, with a kid of its own', forge(claims, { secret: FALLBACK, header: { kid: 'x' } })],
+      ['without typ', forgeBy(own, claims, { typ: undefined })],
+      [
+        'a jku and a jwk, which are not asked',
+        forgeBy(own, claims, { jku: keyServer.url, jwk: { kty: 'oct', k: '' } }),
+      ],
+    ];
+    for (const [what, token] of accepted) {
+      await t.test(`accepted: ${what}`, async () => {
+        const answer = await ask(token);
+        assert.deepEqual([answer.status, answer.body.id], [200, claims.user_id], answer.text);
+      });
+    }
+    const keys = { own, listed, stranger, fallback: FALLBACK, secretKey: SECRET_KEY, url: keyServer.url };
+    for (const { what, token } of [...keyForgeries(access, keys), ...forgeries(forge(claims))]) {
+      await t.test(`refused: ${what}`, async () => {
+        const answer = await ask(token);
+        assert.deepEqual([answer.status, answer.body], [401, INVALID]);
+      });
+    }
+    await t.test('no key is fetched from anywhere', () => assert.equal(keyServer.requests(), 0));
+    await t.test('the log names the key in use, and holds none', () => {
+      const lines = service.logs.filter(({ event }) => event === 'key.in_use');
+      assert.deepEqual(
+        lines.map(({ msg, level, algorithm, kid, fallbacks }) => ({ msg, level, algorithm, kid, fallbacks })),
+        [{ msg: 'security', level: 30, algorithm, kid: own.kid, fallbacks: 4 }],
+      );
+      const { d } = own.privateKey.export({ format: 'jwk' });
+      const log = JSON.stringify(service.logs);
+      for (const secret of [SECRET_KEY, FALLBACK, d as string, 'PRIVATE']) assert.ok(!log.includes(secret));
+    });
+  });
+}
+
+test('JWTs by a secret name no key, and those of former secrets stay good', async (t) => {
+  const former = [FALLBACK, `before ${FALLBACK}`];
+  const service = await serve(t, PLUGINS, showUser, { SECRET_KEY_FALLBACKS: former.join() });
+  const { access } = await beginSession(service);
+  const claims = claimsOf(access);
+  assert.equal(access.split('.')[0], Buffer.from('{"alg":"HS256","typ":"JWT"}').toString('base64url'));
+  const [line] = service.logs.filter(({ event }) => event === 'key.in_use');
+  assert.deepEqual([line.algorithm, 'kid' in line, line.fallbacks], ['HS256', false, 2]);
+
+  const tokens: [string, string, number][] = [
+    ['of the present secret', access, 200],
+    ...former.map((secret, age): [string, string, number] => [`of secret ${age}`, forge(claims, { secret }), 200]),
+    ['of no secret', forge(claims, { secret: `never ${FALLBACK}` }), 401],
+    ['of a former one, expired', forge({ ...claims, exp: 1 }, { secret: FALLBACK }), 401],
+    ['of a former one, by HS512', forge(claims, { secret: FALLBACK, hash: 'sha512', header: { alg: 'HS512' } }), 401],
+    ['of a former one, alg none', forge(claims, { secret: FALLBACK, header: { alg: 'none' } }), 401],
+    ['of all secrets in one', forge(claims, { secret: former.join() }), 401],
+  ];
+  for (const [what, token, status] of tokens) {
+    const answer = await service.send('GET', '/', { authorization: `Bearer ${token}` });
+    assert.equal(answer.status, status, what);
+  }
+});
+
+test('of a claim or a header that stands twice the last counts', async (t) => {
+  const key = makeKeyFile(temporaryDirectory(t), 'EdDSA');
+  const service = await serve(t, PLUGINS, showUser, { JWT_KEY_FILES: key.path });
+  const claims = claimsOf((await beginSession(service)).access);
+  const text = JSON.stringify(claims);
+  const first = (more: string) => `{${more},${text.slice(1)}`;
+  const last = (more: string) => `${text.slice(0, -1)},${more}}`;
+  const tokens: [string, string, number][] = [
+    ['a good exp last', first('"exp":1'), 200],
+    ['a past exp last', last('"exp":1'), 401],
+    ['the own user_id last', first('"user_id":999'), 200],
+    ["another's user_id last", last('"user_id":999'), 401],
+    ['the right type last', first('"token_type":"refresh"'), 200],
+    ['the wrong type last', last('"token_type":"refresh"'), 401],
+    ['a claim of another name by escapes', last('"\\u0065xp":1'), 401],
+    ['__proto__ with claims', last('"__proto__":{"user_id":999}'), 200],
+  ];
+  for (const [what, payload, status] of tokens) {
+    const answer = await service.send('GET', '/', { authorization: `Bearer ${forgeBy(key, payload)}` });
+    assert.equal(answer.status, status, what);
+    if (status === 200) assert.equal(answer.body.id, claims.user_id);
+  }
+  const sign = byHmac(SECRET_KEY);
+  for (const header of [`{"alg":"EdDSA","kid":"${key.kid}","alg":"HS256"}`, `{"kid":"x","alg":"HS256"}`]) {
+    const authorization = `Bearer ${assemble(header, claims, sign)}`;
+    assert.equal((await service.send('GET', '/', { authorization })).status, 401, header);
+  }
+});
+
+const ISSUER = 'https://todo.example.com';
+const AUDIENCE = 'todo-clients';
+
+for (const algorithm of ['HS256', ...ALGORITHMS] as const) {
+  test(`JWTs by ${algorithm} of an issuer and for an audience`, async (t) => {
+    const key = algorithm === 'HS256' ? undefined : makeKeyFile(temporaryDirectory(t), algorithm);
+    const service = await serve(t, PLUGINS, showUser, {
+      ...(key && { JWT_KEY_FILES: key.path }),
+      SECRET_KEY_FALLBACKS: FALLBACK,
+      JWT_ISSUER: ISSUER,
+      JWT_AUDIENCE: AUDIENCE,
+    });
+    const { access } = await beginSession(service);
+    const { iss, aud, ...claims } = claimsOf(access) as Claims & { iss: string; aud: string };
+    assert.deepEqual([iss, aud], [ISSUER, AUDIENCE]);
+
+    const good = { iss, aud };
+    const named: [string, object, number][] = [
+      ['as signed', good, 200],
+      ['several audiences', { iss, aud: ['others', aud] }, 200],
+      ['no issuer', { aud }, 401],
+      ['no audience', { iss }, 401],
+      ['neither', {}, 401],
+      ['another issuer', { iss: 'https://evil.example.com', aud }, 401],
+      ['an issuer that begins like it', { iss: `${iss}.evil.example.com`, aud }, 401],
+      ['an issuer that ends like it', { iss: `https://evil.example.com/${iss}`, aud }, 401],
+      ['the issuer with a slash', { iss: `${iss}/`, aud }, 401],
+      ['the issuer in upper case', { iss: iss.toUpperCase(), aud }, 401],
+      ['the issuer in an array', { iss: [iss], aud }, 401],
+      ['an issuer of a pattern', { iss: '.*', aud }, 401],
+      ['null', { iss: null, aud: null }, 401],
+      ['another audience', { iss, aud: 'others' }, 401],
+      ['an empty audience', { iss, aud: '' }, 401],
+      ['no audience in an array', { iss, aud: [] }, 401],
+      ['other audiences', { iss, aud: ['others', 'more'] }, 401],
+      ['the audience beside a number', { iss, aud: [aud, 5] }, 401],
+      ['the audience in an array in an array', { iss, aud: [[aud]] }, 401],
+      ['an audience that is an object', { iss, aud: { [aud]: aud } }, 401],
+      ['issuer and audience exchanged', { iss: aud, aud: iss }, 401],
+    ];
+    const makers = [(payload: object) => (key ? forgeBy(key, payload) : forge(payload))];
+    makers.push((payload) => forge(payload, { secret: FALLBACK }));
+    for (const [what, names, status] of named) {
+      for (const [index, make] of makers.entries()) {
+        await t.test(`${status}: ${what}${index ? ', by a former secret' : ''}`, async () => {
+          const authorization = `Bearer ${make({ ...claims, ...names })}`;
+          assert.equal((await service.send('GET', '/', { authorization })).status, status);
+        });
+      }
+    }
+  });
+}

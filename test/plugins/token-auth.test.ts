@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import audit from '../../plugins/audit.ts';
 import cors from '../../plugins/cors.ts';
 import credentials from '../../plugins/credentials.ts';
 import errors from '../../plugins/errors.ts';
@@ -22,13 +23,13 @@ const INACTIVE = 'User inactive or deleted.';
 test('API tokens alone', async (t) => {
   const service = await serve(
     t,
-    [requestId, securityHeaders, shutdown, cors, errors, prisma, credentials, tokenAuth],
+    [requestId, securityHeaders, shutdown, cors, audit, errors, prisma, credentials, tokenAuth],
     (app) => app.get('/', { onRequest: app.verifyApiToken }, async ({ user }) => user),
   );
   const db = service.app.prisma;
   const makeToken = async (username: string, isSuperuser = false) => {
     const { id } = await addUser(service, username, { isSuperuser });
-    return { id, key: (await obtainApiToken(db, SECRET_KEY, { id })) as string };
+    return { id, key: (await obtainApiToken(db, [SECRET_KEY], { id })) as string };
   };
   const paul = await makeToken('paul');
   const root = await makeToken('root', true);

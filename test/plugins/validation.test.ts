@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Type } from 'typebox';
+import audit from '../../plugins/audit.ts';
 import bodyParsers from '../../plugins/body-parsers.ts';
 import cors from '../../plugins/cors.ts';
 import errors from '../../plugins/errors.ts';
@@ -127,7 +128,7 @@ const queries: [string, number, object][] = [
 test('validation', async (t) => {
   const service = await serve(
     t,
-    [requestId, securityHeaders, shutdown, cors, errors, validation, bodyParsers],
+    [requestId, securityHeaders, shutdown, cors, audit, errors, validation, bodyParsers],
     (app) => {
       app.post('/', { schema: { body } }, async (request) => request.body);
       app.get('/', { schema: { querystring } }, async (request) => request.query);

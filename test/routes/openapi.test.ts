@@ -6,7 +6,8 @@ import { before, type TestContext, test } from 'node:test';
 import { promisify } from 'node:util';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import type { FastifyInstance, RouteOptions } from 'fastify';
-import { isDay } from '../../src/fields.ts';
+import { MissingHost } from '../../src/errors.ts';
+import { isDay, isInstant } from '../../src/fields.ts';
 import { BODY_TYPES } from '../../src/schemas.ts';
 import { build, temporaryDirectory } from '../helper.ts';
 
@@ -23,7 +24,7 @@ before(async (t) => {
     fastify.addHook('onRoute', (route) => void routes.push(route));
   };
   subscribe('fastify.initialization', watch);
-  const { send } = await build(t as TestContext);
+  const { send } = await build(t as TestContext, { REGISTRATION: 'open' });
   unsubscribe('fastify.initialization', watch);
   const answer = await send('GET', '/openapi.json');
   assert.equal(answer.status, 200);
@@ -50,6 +51,17 @@ function pathOf(url: string): string {
   return url.replace(/:(\w+)(\([^)]*\))?/g, '{$1}').replace(/(?<=.)\/$/, '');
 }
 
+test('where registration is closed there is nothing of it', async (t) => {
+  const { send } = await build(t);
+  const { paths } = (await send('GET', '/openapi.json')).body;
+  assert.deepEqual(
+    Object.keys(document.paths).filter((path) => !(path in paths)),
+    ['/api/v1/users'],
+  );
+  assert.deepEqual((await send('POST', '/api/v1/users/', { json: {} })).body, { detail: 'Not found.' });
+  assert.equal((await send('OPTIONS', '/api/v1/users/')).status, 404);
+});
+
 test('every operation is described', () => {
   const tags = document.tags.map(({ name }: { name: string }) => name);
   for (const { method, name, operation } of operations) {
@@ -60,7 +72,8 @@ test('every operation is described', () => {
       assert.ok(parameter.description && parameter.schema.type, `${name}: ${parameter.name}`);
     }
     const types = Object.keys(operation.requestBody?.content ?? {});
-    assert.deepEqual(types, ['post', 'put', 'patch'].includes(method) ? BODY_TYPES : []);
+    const takesBody = ['post', 'put', 'patch'].includes(method) || name === 'delete /api/v1/users/me';
+    assert.deepEqual(types, takesBody ? BODY_TYPES : []);
   }
   const ids = operations.map(({ operation }) => operation.operationId);
   assert.equal(new Set(ids).size, ids.length);
@@ -76,20 +89,30 @@ test('every field is described', () => {
   }
 });
 
+const THROTTLED = [
+  'post /api/token',
+  'post /api/jwt/token',
+  'post /api/v1/users',
+  'post /api/v1/users/me/password',
+  'delete /api/v1/users/me',
+];
+
 test('every operation has its security and all its errors', () => {
   for (const { method, path, name, operation } of operations) {
-    const isProtected = path.startsWith('/api/v1/');
+    const isProtected = path.startsWith('/api/v1/') && path !== '/api/v1/users';
     assert.deepEqual(operation.security, isProtected ? [{ tokenAuth: [] }, { jwtAuth: [] }] : [], name);
     const takesBody = operation.requestBody !== undefined;
     const expected = {
-      400: takesBody || operation.parameters?.some((parameter: Json) => parameter.in === 'query'),
+      400: true,
       401: isProtected || path.startsWith('/api/jwt/'),
-      404: path.includes('{id}'),
+      403: isProtected,
+      404: path.includes('{id}') || path.endsWith('/current'),
       413: method !== 'get',
       415: takesBody,
+      429: THROTTLED.includes(name),
       431: true,
       500: true,
-      503: path !== '/healthz',
+      503: !['/healthz', '/.well-known/jwks.json'].includes(path),
     };
     const errors = Object.keys(operation.responses).filter((status) => status >= '400');
     const wanted = Object.entries(expected).filter(([, applies]) => applies);
@@ -102,6 +125,15 @@ test('every operation has its security and all its errors', () => {
   for (const scheme of Object.values<Json>(document.components.securitySchemes)) assert.ok(scheme.description);
 });
 
+test('every operation answers a request without a Host header', () => {
+  for (const { name, operation } of operations) {
+    const { examples } = resolve(operation.responses[400]).content['application/json'];
+    assert.deepEqual(examples.noHost, { value: { detail: new MissingHost().message } }, name);
+    const hasOwn = operation.requestBody || operation.parameters?.some(({ in: place }: Json) => place === 'query');
+    assert.equal(Object.keys(examples).length > 1, Boolean(hasOwn), name);
+  }
+});
+
 test('every answer is described, with the headers that it has', () => {
   for (const { method, path, name, operation } of operations) {
     for (const [status, reference] of Object.entries<Json>(operation.responses)) {
@@ -110,7 +142,7 @@ test('every answer is described, with the headers that it has', () => {
       const expected = {
         'X-Request-Id': true,
         'WWW-Authenticate': status === '401',
-        'Retry-After': status === '503',
+        'Retry-After': ['429', '503'].includes(status),
         Location: status === '201',
         Link: method === 'get' && path.endsWith('/todo') && status === '200',
       };
@@ -140,7 +172,11 @@ test('every reference leads somewhere, and every component is used', () => {
 });
 
 test('every body has examples, and every example is valid against its schema', () => {
-  const ajv = new Ajv2020({ strict: false, allErrors: true, formats: { date: isDay, password: true, uuid: UUID } });
+  const ajv = new Ajv2020({
+    strict: false,
+    allErrors: true,
+    formats: { date: isDay, 'date-time': isExampleInstant, password: true, uuid: UUID },
+  });
   let checked = 0;
   const check = (schema: Json, example: unknown, place: string) => {
     const validate = ajv.compile({ components: document.components, ...schema });
@@ -166,11 +202,15 @@ test('every body has examples, and every example is valid against its schema', (
   assert.ok(checked > 200);
 });
 
+const isExampleInstant = (text: string) => isInstant(text.replace(/:00Z$/, ':00.000Z'));
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 test('the console prints the same document', async (t) => {
   const cli = join(import.meta.dirname, '../../src/cli.js');
-  const { stdout } = await promisify(execFile)(process.execPath, [cli, 'openapi'], { cwd: temporaryDirectory(t) });
+  const { stdout } = await promisify(execFile)(process.execPath, [cli, 'openapi'], {
+    cwd: temporaryDirectory(t),
+    env: { ...process.env, REGISTRATION: 'open' },
+  });
   assert.deepEqual(JSON.parse(stdout), document);
 });
 

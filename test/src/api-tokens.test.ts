@@ -9,16 +9,16 @@ import { insertUser, open } from './helper.ts';
 test('a user has the same token each time, of 40 hex characters', async (t) => {
   const { prisma } = await open(t);
   const [paul, john] = [await insertUser({ prisma }, 'paul'), await insertUser({ prisma }, 'john')];
-  const token = await obtainApiToken(prisma, SECRET_KEY, { id: paul.id });
+  const token = await obtainApiToken(prisma, [SECRET_KEY], { id: paul.id });
   assert.match(String(token), API_TOKEN);
-  assert.equal(await obtainApiToken(prisma, SECRET_KEY, { id: paul.id }), token);
-  assert.notEqual(await obtainApiToken(prisma, SECRET_KEY, { id: john.id }), token);
+  assert.equal(await obtainApiToken(prisma, [SECRET_KEY], { id: paul.id }), token);
+  assert.notEqual(await obtainApiToken(prisma, [SECRET_KEY], { id: john.id }), token);
 });
 
 test('only the digest of a token is in the database', async (t) => {
   const { prisma } = await open(t);
   const { id } = await insertUser({ prisma }, 'paul');
-  const token = String(await obtainApiToken(prisma, SECRET_KEY, { id }));
+  const token = String(await obtainApiToken(prisma, [SECRET_KEY], { id }));
   const stored = await prisma.apiToken.findMany();
   assert.deepEqual(
     stored.map(({ userId, name, digest }) => ({ userId, name, digest })),
@@ -32,11 +32,25 @@ test('only the digest of a token is in the database', async (t) => {
 test('with another secret a new token takes the place of the old', async (t) => {
   const { prisma } = await open(t);
   const { id } = await insertUser({ prisma }, 'paul');
-  const old = String(await obtainApiToken(prisma, SECRET_KEY, { id }));
-  const other = String(await obtainApiToken(prisma, `another ${SECRET_KEY}`, { id }));
+  const old = String(await obtainApiToken(prisma, [SECRET_KEY], { id }));
+  const other = String(await obtainApiToken(prisma, [`another ${SECRET_KEY}`], { id }));
   assert.notEqual(other, old);
   assert.equal(await prisma.apiToken.findUser(digestApiToken(old)), undefined);
   assert.equal((await prisma.apiToken.findUser(digestApiToken(other)))?.id, id);
+  assert.equal(await prisma.apiToken.count(), 1);
+});
+
+test('a token of a former secret stays while that is listed, in any place', async (t) => {
+  const { prisma } = await open(t);
+  const { id } = await insertUser({ prisma }, 'paul');
+  const old = await obtainApiToken(prisma, [SECRET_KEY], { id });
+  const [newer, newest] = [`newer ${SECRET_KEY}`, `newest ${SECRET_KEY}`];
+  assert.equal(await obtainApiToken(prisma, [newer, SECRET_KEY], { id }), old);
+  assert.equal(await obtainApiToken(prisma, [newest, newer, SECRET_KEY], { id }), old);
+  const other = await obtainApiToken(prisma, [newest, newer], { id });
+  assert.notEqual(other, old);
+  // The first is the one that derived it.
+  assert.equal(await obtainApiToken(prisma, [newest], { id }), other);
   assert.equal(await prisma.apiToken.count(), 1);
 });
 
@@ -45,17 +59,17 @@ test('a token that was ended is followed by another', async (t) => {
   const { id } = await insertUser({ prisma }, 'paul');
   const named = { userId: id, name: 'laptop', digest: 'd'.repeat(64) };
   await prisma.apiToken.create({ data: named });
-  const old = await obtainApiToken(prisma, SECRET_KEY, { id });
+  const old = await obtainApiToken(prisma, [SECRET_KEY], { id });
   await endApiToken(prisma, id);
   assert.deepEqual(await prisma.apiToken.findMany({ select: { name: true } }), [{ name: 'laptop' }]);
-  assert.notEqual(await obtainApiToken(prisma, SECRET_KEY, { id }), old);
+  assert.notEqual(await obtainApiToken(prisma, [SECRET_KEY], { id }), old);
 });
 
 suite('20 who obtain it at once get one token', () => {
   test('that is made for the first', async (t) => {
     const { prisma } = await open(t);
     const { id } = await insertUser({ prisma }, 'paul');
-    const tokens = await Promise.all(Array.from({ length: 20 }, () => obtainApiToken(prisma, SECRET_KEY, { id })));
+    const tokens = await Promise.all(Array.from({ length: 20 }, () => obtainApiToken(prisma, [SECRET_KEY], { id })));
     assert.match(String(tokens[0]), API_TOKEN);
     assert.equal(new Set(tokens).size, 1);
     assert.equal(await prisma.apiToken.count(), 1);
@@ -65,7 +79,7 @@ suite('20 who obtain it at once get one token', () => {
     const { prisma } = await open(t);
     const { id, password } = await insertUser({ prisma }, 'paul');
     const login: Login = { id, password, isActive: true };
-    const tokens = await Promise.all(Array.from({ length: 20 }, () => obtainApiToken(prisma, SECRET_KEY, login)));
+    const tokens = await Promise.all(Array.from({ length: 20 }, () => obtainApiToken(prisma, [SECRET_KEY], login)));
     assert.match(String(tokens[0]), API_TOKEN);
     assert.equal(new Set(tokens).size, 1);
     assert.equal(await prisma.apiToken.count(), 1);
@@ -74,8 +88,8 @@ suite('20 who obtain it at once get one token', () => {
   test('that replaces one of another secret', async (t) => {
     const { prisma } = await open(t);
     const { id } = await insertUser({ prisma }, 'paul');
-    const old = await obtainApiToken(prisma, `another ${SECRET_KEY}`, { id });
-    const tokens = await Promise.all(Array.from({ length: 20 }, () => obtainApiToken(prisma, SECRET_KEY, { id })));
+    const old = await obtainApiToken(prisma, [`another ${SECRET_KEY}`], { id });
+    const tokens = await Promise.all(Array.from({ length: 20 }, () => obtainApiToken(prisma, [SECRET_KEY], { id })));
     assert.equal(new Set(tokens).size, 1);
     assert.notEqual(tokens[0], old);
     assert.equal(await prisma.apiToken.count(), 1);
@@ -86,12 +100,12 @@ test('for a login, its time is noted, whether there was a token or not', async (
   const { prisma } = await open(t);
   const { id, password } = await insertUser({ prisma }, 'paul');
   const readLastLogin = async () => (await prisma.user.findUniqueOrThrow({ where: { id } })).lastLogin;
-  await obtainApiToken(prisma, SECRET_KEY, { id });
+  await obtainApiToken(prisma, [SECRET_KEY], { id });
   assert.equal(await readLastLogin(), null);
   for (const hadToken of [true, false]) {
     if (!hadToken) await endApiToken(prisma, id);
     const start = Date.now();
-    assert.ok(await obtainApiToken(prisma, SECRET_KEY, { id, password, isActive: true }));
+    assert.ok(await obtainApiToken(prisma, [SECRET_KEY], { id, password, isActive: true }));
     assert.ok(Number(await readLastLogin()) >= start);
   }
 });
@@ -108,9 +122,9 @@ suite('a login that no longer holds obtains nothing', () => {
         const { prisma } = await open(t);
         const { id, password } = await insertUser({ prisma }, 'paul');
         const login: Login = { id, password, isActive: true };
-        if (hadToken) assert.ok(await obtainApiToken(prisma, SECRET_KEY, login));
+        if (hadToken) assert.ok(await obtainApiToken(prisma, [SECRET_KEY], login));
         await (data ? prisma.user.update({ where: { id }, data }) : prisma.user.delete({ where: { id } }));
-        assert.equal(await obtainApiToken(prisma, SECRET_KEY, login), undefined);
+        assert.equal(await obtainApiToken(prisma, [SECRET_KEY], login), undefined);
         assert.equal(await prisma.apiToken.count(), hadToken && data ? 1 : 0);
       });
     }

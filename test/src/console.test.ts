@@ -16,6 +16,7 @@ import { CLI, environment, insertUser, makeEmptyDatabase, type Outcome, type Run
 const COMMANDS = {
   serve: '',
   migrate: '',
+  check: '',
   createsuperuser: '',
   createuser: '',
   changepassword: '<username>',
@@ -24,6 +25,7 @@ const COMMANDS = {
   deleteuser: '<username>',
   createtoken: '<username>',
   flushexpiredtokens: '',
+  generatekey: '',
   studio: '',
   openapi: '',
 };

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { createHook } from 'node:async_hooks';
+import { availableParallelism } from 'node:os';
 import { test } from 'node:test';
-import { hashPassword, needsRehash, verifyPassword } from '../../src/passwords.ts';
+import { Unavailable } from '../../src/errors.ts';
+import { hashPassword, MAX_HASHES, needsRehash, verifyPassword } from '../../src/passwords.ts';
 
 test('a password is kept as argon2id in PHC form, salted', async () => {
   const [one, other] = await Promise.all([hashPassword('pass word'), hashPassword('pass word')]);
@@ -36,6 +38,21 @@ test('without a hash the answer is no, for the same work', async () => {
   const unknown = await jobsOf(() => verifyPassword(undefined, 'wrong'));
   assert.deepEqual(wrong, { answer: false, jobs: 1 });
   assert.deepEqual(unknown, { answer: false, jobs: 1 });
+});
+
+test('a hundred wait for their turn, of known users and unknown alike, and more are refused at once', async () => {
+  assert.equal(MAX_HASHES, Math.max(1, Math.min(availableParallelism() - 1, 3)) + 100);
+  const hash = await hashPassword('pass word');
+  let over = 0;
+  const waiting = Array.from({ length: MAX_HASHES }, (_, i) =>
+    verifyPassword(i % 2 ? hash : undefined, 'wrong').finally(() => over++),
+  );
+  await assert.rejects(verifyPassword(hash, 'pass word'), Unavailable);
+  await assert.rejects(verifyPassword(undefined, 'pass word'), Unavailable);
+  await assert.rejects(hashPassword('pass word'), Unavailable);
+  assert.equal(over, 0);
+  assert.ok((await Promise.all(waiting)).every((isRight) => !isRight));
+  assert.equal(await verifyPassword(hash, 'pass word'), true);
 });
 
 test("a hash of other parameters than today's is to be renewed", () => {

@@ -3,7 +3,7 @@ import { statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { suite, type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { databasePath, openDatabase, type Prisma, type TodoRow } from '../../src/database/index.ts';
+import { databasePath, isMissing, openDatabase, type Prisma, type TodoRow } from '../../src/database/index.ts';
 import { administrate, configure, isOnPostgresql, makeDatabase, temporaryDirectory } from '../helper.ts';
 import { connect, insertUser, type Raw } from './helper.ts';
 
@@ -177,17 +177,58 @@ suite('the statements give what Prisma itself gives', () => {
     const { prisma, paul, root } = await setUp(t);
     for (const { id, isSuperuser } of [paul, root]) {
       const [digest, sid] = [String(id).repeat(64), `session-${id}`];
-      await prisma.apiToken.create({ data: { userId: id, name: 'a', digest } });
+      const token = await prisma.apiToken.create({ data: { userId: id, name: 'a', digest } });
       await prisma.session.create({ data: { id: sid, userId: id, refreshJti: 'j', expiresAt: new Date() } });
       for (const isActive of [false, true]) {
         await prisma.user.update({ where: { id }, data: { isActive } });
-        assert.deepEqual(await prisma.apiToken.findUser(digest), { id, isActive, isSuperuser });
-        assert.deepEqual(await prisma.session.findUser(sid, id), { id, isActive, isSuperuser });
+        assert.deepEqual(await prisma.apiToken.findUser(digest), {
+          ...{ id, isActive, isSuperuser },
+          credential: { kind: 'token', id: token.id, scopes: null, lastUsedAt: null, expiresAt: null },
+        });
+        assert.deepEqual(await prisma.session.findUser(sid, id), {
+          ...{ id, isActive, isSuperuser },
+          credential: { kind: 'session', id: sid, scopes: null },
+        });
       }
     }
     assert.equal(await prisma.apiToken.findUser('x'), undefined);
     assert.equal(await prisma.session.findUser(`session-${paul.id}`, root.id), undefined);
   });
+});
+
+test('a token is found with its scopes and times, until it expires', async (t) => {
+  const { prisma, paul } = await setUp(t);
+  const [lastUsedAt, expiresAt] = [new Date('2026-01-02T03:04:05.678Z'), new Date(Date.now() + 1000)];
+  const data = { userId: paul.id, name: 'a', digest: 'a'.repeat(64), scopes: 'todo:read todo:write' };
+  const { id } = await prisma.apiToken.create({ data: { ...data, lastUsedAt, expiresAt } });
+  const find = () => prisma.apiToken.findUser(data.digest);
+  const scopes = ['todo:read', 'todo:write'];
+  assert.deepEqual((await find())?.credential, { kind: 'token', id, scopes, lastUsedAt, expiresAt });
+  // Nothing is written meanwhile, and so what was read before is trusted.
+  while (Date.now() <= expiresAt.getTime()) await sleep(50);
+  assert.equal(await find(), undefined);
+});
+
+test('the use of a token is noted, where it was not noted since', async (t) => {
+  const { prisma, paul } = await setUp(t);
+  const { id } = await prisma.apiToken.create({ data: { userId: paul.id, name: 'a', digest: 'a'.repeat(64) } });
+  const lastUsed = async () => (await prisma.apiToken.findUniqueOrThrow({ where: { id } })).lastUsedAt?.getTime();
+  const start = Date.now();
+  await prisma.apiToken.noteUse(id, new Date(start));
+  const first = (await lastUsed()) ?? 0;
+  assert.ok(Math.abs(first - start) < 60_000);
+  await prisma.apiToken.noteUse(id, new Date(first - 1));
+  assert.equal(await lastUsed(), first);
+  while (Date.now() <= first) await sleep(1);
+  await prisma.apiToken.noteUse(id, new Date(first));
+  assert.ok(((await lastUsed()) ?? 0) > first);
+});
+
+test('a todo for a user who was deleted is refused as one who is missing', async (t) => {
+  const { prisma, paul } = await setUp(t);
+  await prisma.user.delete({ where: { id: paul.id } });
+  await assert.rejects(prisma.todo.add(paul.id, FIELDS), isMissing);
+  assert.equal(await prisma.todo.count(), 0);
 });
 
 test('a page goes on after an id, oldest id first, and is no longer than asked', async (t) => {

@@ -6,7 +6,7 @@ import { isMissing, type Prisma } from '../../src/database/index.ts';
 import { CommandError } from '../../src/errors.ts';
 import { needsRehash } from '../../src/passwords.ts';
 import {
-  authenticateUser,
+  attemptLogin,
   changePassword,
   checkEmail,
   checkUsername,
@@ -18,6 +18,9 @@ import {
 } from '../../src/users.ts';
 import { PASSWORD, SECRET_KEY } from '../helper.ts';
 import { insertUser, open } from './helper.ts';
+
+const authenticateUser = async (...[prisma, username, password]: Parameters<typeof attemptLogin>) =>
+  (await attemptLogin(prisma, username, password)).login;
 
 const paul = { username: 'paul', email: 'paul@domain.com', password: PASSWORD, isSuperuser: false };
 
@@ -174,7 +177,7 @@ suite('logging in', () => {
     await prisma.user.update({ where: { id }, data: { password: 'another' } });
     // Whether it came before or after, the login holds for the old password only.
     const login = await loggingIn;
-    assert.equal(login && (await obtainApiToken(prisma, SECRET_KEY, login)), undefined);
+    assert.equal(login && (await obtainApiToken(prisma, [SECRET_KEY], login)), undefined);
     assert.equal((await prisma.user.findUnique({ where: { id } }))?.password, 'another');
   });
 });
@@ -185,7 +188,7 @@ test('a new password ends all tokens and sessions of the user, and of no other',
   const other = await insertUser({ prisma }, 'john');
   await giveAll(prisma, id);
   await giveAll(prisma, other.id);
-  await changePassword(prisma, id, 'another-marble-otter-52');
+  assert.equal(await changePassword(prisma, { id }, 'another-marble-otter-52'), true);
   assert.equal(await authenticateUser(prisma, 'paul', PASSWORD), undefined);
   assert.ok(await authenticateUser(prisma, 'paul', 'another-marble-otter-52'));
   assert.deepEqual(await prisma.apiToken.findMany({ select: { userId: true } }), [{ userId: other.id }]);
@@ -234,7 +237,7 @@ suite('deleting a user', () => {
 
 /** One of everything that a user can have. */
 async function giveAll(prisma: Prisma, id: number): Promise<void> {
-  await obtainApiToken(prisma, SECRET_KEY, { id });
+  await obtainApiToken(prisma, [SECRET_KEY], { id });
   await prisma.session.create({ data: { id: `s${id}`, userId: id, refreshJti: 'j', expiresAt: new Date() } });
   await prisma.todo.create({ data: { ownerId: id, title: 'a', dateCreated: '2026-11-23' } });
 }

@@ -46,6 +46,6 @@ export const obtain = {
   response: {
     200: answer(Token, 'Your token.', { examples: { token: { value: { token: TOKEN } } } }),
     400: badBody({ ...missingCredentials, refused: new UnableToLogIn().body }),
-    ...errors(413, 415, 503),
+    ...errors(413, 415, 429, 503),
   },
 };

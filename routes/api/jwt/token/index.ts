@@ -1,37 +1,47 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import type { FastifyRequest } from 'fastify';
 import { NoActiveAccount } from '../../../../src/errors.ts';
-import { endSession, refreshSession, startSession, verifySession } from '../../../../src/sessions.ts';
-import { authenticateUser } from '../../../../src/users.ts';
+import {
+  endSession,
+  lifetimesOf,
+  type Origin,
+  refreshSession,
+  startSession,
+  verifySession,
+} from '../../../../src/sessions.ts';
 import * as schemas from './schemas.ts';
 
 const routes: FastifyPluginAsyncTypebox = async (fastify) => {
   const { config, jwtCodec, prisma } = fastify;
-  const lifetimes = { access: config.JWT_ACCESS_TTL, refresh: config.JWT_REFRESH_TTL };
+  const lifetimes = lifetimesOf(config);
 
-  fastify.addHook('onRequest', async (_request, reply) => {
-    reply.header('cache-control', 'no-store');
-  });
+  fastify.addHook('onRequest', fastify.forbidStoring);
 
-  fastify.post('/', { schema: schemas.obtain }, async ({ body }) => {
-    const login = await authenticateUser(prisma, body.username, body.password);
-    const pair = login && (await startSession(prisma, jwtCodec, lifetimes, login));
+  fastify.post('/', { schema: schemas.obtain }, async (request) => {
+    const login = await fastify.logIn(request, request.body);
+    const pair = login && (await startSession(prisma, jwtCodec, lifetimes, login, originOf(request)));
     if (!pair) throw new NoActiveAccount();
     return pair;
   });
 
-  fastify.post('/refresh', { schema: schemas.refresh }, async ({ body }) => ({
-    access: await refreshSession(prisma, jwtCodec, lifetimes, body.refresh),
-  }));
+  fastify.post('/refresh', { schema: schemas.refresh }, ({ body }) =>
+    refreshSession(prisma, jwtCodec, lifetimes, body.refresh),
+  );
 
   fastify.post('/verify', { schema: schemas.verify }, async ({ body }) => {
     await verifySession(prisma, jwtCodec, body.token);
     return {};
   });
 
-  fastify.post('/blacklist', { schema: schemas.blacklist }, async ({ body }) => {
-    await endSession(prisma, jwtCodec, body.refresh);
+  fastify.post('/blacklist', { schema: schemas.blacklist }, async (request) => {
+    request.audit('session.ended', await endSession(prisma, jwtCodec, request.body.refresh));
     return {};
   });
 };
+
+function originOf({ headers, ip }: FastifyRequest): Origin {
+  // A client that has left has no address any more.
+  return { userAgent: headers['user-agent'] ?? '', address: ip ?? '' };
+}
 
 export default routes;

@@ -28,7 +28,18 @@ const refreshToken = Type.String({
 });
 
 const JwtPair = Type.Object({ refresh: refreshToken, access }, { title: 'JwtPair' });
-const AccessJwt = Type.Object({ access }, { title: 'AccessJwt' });
+const RefreshedJwt = Type.Object(
+  {
+    access,
+    refresh: Type.Optional(
+      Type.String({
+        description: 'Where refresh tokens are rotated (`JWT_ROTATE_REFRESH_TOKENS`): takes the place of the former.',
+        examples: [REFRESH],
+      }),
+    ),
+  },
+  { title: 'RefreshedJwt' },
+);
 const RefreshJwt = Type.Object(
   { refresh: Text({ minLength: 1, description: 'A refresh token.', examples: [REFRESH] }) },
   { title: 'RefreshJwt', 'x-examples': { refresh: { value: { refresh: REFRESH } } } },
@@ -68,7 +79,7 @@ export const obtain = {
     200: answer(JwtPair, 'The pair.', { examples: { pair: { value: { refresh: REFRESH, access: ACCESS } } } }),
     400: badBody(missingCredentials),
     401: refused(Detail, 'The credentials are refused.', { refused: new NoActiveAccount() }),
-    ...errors(413, 415, 503),
+    ...errors(413, 415, 429, 503),
   },
 };
 
@@ -76,10 +87,11 @@ export const refresh = {
   ...common,
   operationId: 'refreshJwt',
   summary: 'Get a new access token',
-  description: 'A refresh token may be used again and again while it lives.',
+  description:
+    'A refresh token may be used again and again while it lives; but where refresh tokens are rotated, once, and 10 seconds more with the same answer: using it later ends the session.',
   body: RefreshJwt,
   response: {
-    200: answer(AccessJwt, 'A new access token.', { examples: { access: { value: { access: ACCESS } } } }),
+    200: answer(RefreshedJwt, 'A new access token.', { examples: { access: { value: { access: ACCESS } } } }),
     400: missing('refresh'),
     401: refusedToken,
     ...errors(413, 415, 503),

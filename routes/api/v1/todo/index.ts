@@ -3,25 +3,36 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Static } from 'typebox';
 import { nextLink, readCursor } from '../../../../src/cursors.ts';
 import { NotFound } from '../../../../src/errors.ts';
-import { isId } from '../../../../src/ids.ts';
+import { readId } from '../../../../src/ids.ts';
 import * as schemas from './schemas.ts';
+
+const READ = { scope: 'todo:read' } as const;
+const WRITE = { scope: 'todo:write' } as const;
 
 const ID = '/:id(^\\d+$)';
 
 const routes: FastifyPluginAsyncTypebox = async (fastify) => {
   const { todo } = fastify.prisma;
 
-  fastify.get('/', { schema: schemas.list }, onList);
-  fastify.post('/', { schema: schemas.create }, onCreate);
-  fastify.get(ID, { schema: schemas.read }, onRead);
-  fastify.put(ID, { schema: schemas.replace, attachValidation: true }, onChange);
-  fastify.patch(ID, { schema: schemas.change, attachValidation: true }, onChange);
-  fastify.delete(ID, { schema: schemas.remove }, onRemove);
+  fastify.get('/', { schema: schemas.list, config: READ }, onList);
+  fastify.post('/', { schema: schemas.create, config: WRITE }, onCreate);
+  fastify.get(ID, { schema: schemas.read, config: READ }, onRead);
+  fastify.put(ID, { schema: schemas.replace, config: WRITE, attachValidation: true }, onChange);
+  fastify.patch(ID, { schema: schemas.change, config: WRITE, attachValidation: true }, onChange);
+  fastify.delete(ID, { schema: schemas.remove, config: WRITE }, onRemove);
 
-  fastify.post('/create', { schema: schemas.original(schemas.create) }, onCreate);
-  fastify.put(`/update${ID}`, { schema: schemas.original(schemas.replace), attachValidation: true }, onChange);
-  fastify.patch(`/update${ID}`, { schema: schemas.original(schemas.change), attachValidation: true }, onChange);
-  fastify.delete(`/delete${ID}`, { schema: schemas.original(schemas.remove) }, onRemove);
+  fastify.post('/create', { schema: schemas.original(schemas.create), config: WRITE }, onCreate);
+  fastify.put(
+    `/update${ID}`,
+    { schema: schemas.original(schemas.replace), config: WRITE, attachValidation: true },
+    onChange,
+  );
+  fastify.patch(
+    `/update${ID}`,
+    { schema: schemas.original(schemas.change), config: WRITE, attachValidation: true },
+    onChange,
+  );
+  fastify.delete(`/delete${ID}`, { schema: schemas.original(schemas.remove), config: WRITE }, onRemove);
 
   async function onList(
     request: FastifyRequest<{ Querystring: Static<typeof schemas.list.querystring> }>,
@@ -41,7 +52,7 @@ const routes: FastifyPluginAsyncTypebox = async (fastify) => {
   }
 
   async function onRead(request: TodoRequest) {
-    const found = await todo.read(request.user, idOf(request));
+    const found = await todo.read(request.user, readId(request.params.id));
     if (!found) throw new NotFound();
     return found;
   }
@@ -53,24 +64,18 @@ const routes: FastifyPluginAsyncTypebox = async (fastify) => {
       await onRead(request);
       throw request.validationError;
     }
-    const changed = await todo.change(request.user, idOf(request), request.body);
+    const changed = await todo.change(request.user, readId(request.params.id), request.body);
     if (!changed) throw new NotFound();
     return changed;
   }
 
   async function onRemove(request: TodoRequest, reply: FastifyReply) {
-    if (!(await todo.remove(request.user, idOf(request)))) throw new NotFound();
+    if (!(await todo.remove(request.user, readId(request.params.id)))) throw new NotFound();
     reply.code(204);
   }
 };
 
 type TodoRequest = FastifyRequest<{ Params: { id: string } }>;
-
-function idOf(request: TodoRequest): number {
-  const id = Number(request.params.id);
-  if (!isId(id)) throw new NotFound();
-  return id;
-}
 
 /** The service's address as the client has it; empty where its Host header is none. */
 function originOf({ protocol, host }: FastifyRequest): string {

@@ -96,7 +96,7 @@ export const list = {
       limit: { limit: ['Ensure this value is less than or equal to 1000.'] },
       cursor: { cursor: ['Invalid cursor.'] },
     }),
-    ...errors(401, 503),
+    ...errors(401, 403, 503),
   },
 };
 
@@ -113,7 +113,7 @@ export const create = {
       examples: one,
     }),
     400: badTodo,
-    ...errors(401, 413, 415, 503),
+    ...errors(401, 403, 413, 415, 503),
   },
 };
 
@@ -123,7 +123,7 @@ export const read = {
   summary: 'Read a todo',
   description: "Another user's todo is as one that does not exist.",
   params: Id,
-  response: { 200: answer(Todo, 'The todo.', { examples: one }), ...errors(401, 404, 503) },
+  response: { 200: answer(Todo, 'The todo.', { examples: one }), ...errors(401, 403, 404, 503) },
 };
 
 export const replace = {
@@ -138,7 +138,7 @@ export const replace = {
   response: {
     200: answer(Todo, 'The todo as it is now.', { examples: one }),
     400: badTodo,
-    ...errors(401, 404, 413, 415, 503),
+    ...errors(401, 403, 404, 413, 415, 503),
   },
 };
 
@@ -153,7 +153,7 @@ export const change = {
   response: {
     200: answer(Todo, 'The todo as it is now.', { examples: { done: { value: { ...todo, is_completed: true } } } }),
     400: badBody({ bad: { is_completed: ['Must be a valid boolean.'] } }),
-    ...errors(401, 404, 413, 415, 503),
+    ...errors(401, 403, 404, 413, 415, 503),
   },
 };
 
@@ -163,7 +163,7 @@ export const remove = {
   summary: 'Delete a todo',
   description: 'For good.',
   params: Id,
-  response: { 204: Type.Null({ description: 'It is gone.' }), ...errors(401, 404, 413, 503) },
+  response: { 204: Type.Null({ description: 'It is gone.' }), ...errors(401, 403, 404, 413, 503) },
 };
 
 /** The same operation at the path that the Django service has for it. */

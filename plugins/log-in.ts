@@ -1,0 +1,85 @@
+import type { FastifyRequest } from 'fastify';
+import fp from 'fastify-plugin';
+import { Throttled } from '../src/errors.ts';
+import { createLoginThrottle } from '../src/login-throttle.ts';
+import { attemptLogin, type Login } from '../src/users.ts';
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /**
+     * Logs a user in by password, and logs what came of it; undefined where the credentials are refused.
+     * @throws {Throttled} where too many failed before
+     */
+    logIn(request: FastifyRequest, credentials: Credentials): Promise<Login | undefined>;
+    /**
+     * The user of an authenticated request, and their login where this is their password.
+     * @throws {Throttled} where too many failed before
+     */
+    provePassword(
+      request: FastifyRequest,
+      password: string,
+    ): Promise<{ user: { username: string; email: string }; login: Login | undefined }>;
+    /**
+     * Counts an attempt to register.
+     * @throws {Throttled}
+     */
+    throttleRegistration(request: FastifyRequest): Promise<void>;
+  }
+}
+
+interface Credentials {
+  username: string;
+  password: string;
+}
+
+const SWEEP_MS = 60_000;
+
+/** Logging in by password, at no more than the configured rate of failures. */
+export default fp(
+  async (fastify) => {
+    const { config, log, prisma } = fastify;
+    const throttle =
+      config.LOGIN_THROTTLE === 'on'
+        ? createLoginThrottle(prisma, {
+            perUser: config.LOGIN_FAILURES_PER_USER,
+            perAddress: config.LOGIN_FAILURES_PER_ADDRESS,
+          })
+        : undefined;
+
+    async function attempt(request: FastifyRequest, { username, password }: Credentials) {
+      const run = () => attemptLogin(prisma, username, password);
+      const attempted = throttle ? throttle.logIn(request.ip, username, run) : run();
+      const { login, userId } = await attempted.catch((error) => {
+        if (error instanceof Throttled) request.audit('login.throttled');
+        throw error;
+      });
+      // Never the name that was typed: it may be a password.
+      if (!login) request.audit('login.failed', { userId });
+      return login;
+    }
+
+    fastify.decorate('logIn', async (request, credentials) => {
+      const login = await attempt(request, credentials);
+      if (login) request.audit('login.succeeded', { userId: login.id });
+      return login;
+    });
+
+    fastify.decorate('provePassword', async (request, password) => {
+      const user = await prisma.user.findUniqueOrThrow({ where: { id: request.user.id }, omit: { password: true } });
+      return { user, login: await attempt(request, { username: user.username, password }) };
+    });
+
+    fastify.decorate('throttleRegistration', async (request) => throttle?.register(request.ip));
+
+    if (!throttle) return;
+    let sweeping: Promise<void> | undefined;
+    const timer = setInterval(() => {
+      sweeping = throttle.sweep().catch((error) => log.warn({ err: error }, 'expired counts not deleted'));
+    }, SWEEP_MS).unref();
+    fastify.addHook('onClose', async () => {
+      clearInterval(timer);
+      await sweeping;
+    });
+  },
+  { name: 'log-in', dependencies: ['prisma', 'audit'] },
+);
