@@ -1,10 +1,12 @@
 import { Command } from 'commander';
 import { activate, deactivate } from './commands/activate.ts';
 import { changePassword } from './commands/change-password.ts';
+import { check } from './commands/check.ts';
 import { createToken } from './commands/create-token.ts';
 import { createSuperuser, createUser } from './commands/create-user.ts';
 import { deleteUser } from './commands/delete-user.ts';
 import { flushExpiredTokens } from './commands/flush-expired-tokens.ts';
+import { generateKey } from './commands/generate-key.ts';
 import { migrate } from './commands/migrate.ts';
 import { openapi } from './commands/openapi.ts';
 import { serve } from './commands/serve.ts';
@@ -17,6 +19,7 @@ import { version } from './package.ts';
 const COMMANDS = [
   serve,
   migrate,
+  check,
   createSuperuser,
   createUser,
   changePassword,
@@ -25,6 +28,7 @@ const COMMANDS = [
   deleteUser,
   createToken,
   flushExpiredTokens,
+  generateKey,
   studio,
   openapi,
 ];

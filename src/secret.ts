@@ -7,7 +7,12 @@ import { makeDirectoryOf } from './files.ts';
 
 /** The configured secret, or the one that is kept beside the database. */
 export function secretKeyOf(config: Config): string {
-  return config.SECRET_KEY ?? readOrCreateSecret(join(dirname(databasePath(config.DATABASE_URL)), 'secret.key'));
+  return config.SECRET_KEY ?? readOrCreateSecret(secretPath(config));
+}
+
+/** Where the secret is kept that is made at first start, beside the SQLite file. */
+export function secretPath(config: Config): string {
+  return join(dirname(databasePath(config.DATABASE_URL)), 'secret.key');
 }
 
 /**

@@ -11,13 +11,16 @@ const PAUSE_MS = 1000;
  */
 export async function startWorkers(count: number, log: FastifyBaseLogger): Promise<() => Promise<void>> {
   let isStopping = false;
+  const starting = new Set<Worker>();
 
   async function start(): Promise<void> {
     const worker = cluster.fork();
+    starting.add(worker);
     const [event] = await Promise.race([
       once(worker, 'listening').then(() => ['listening']),
       once(worker, 'exit').then(() => ['exit']),
     ]);
+    starting.delete(worker);
     if (event === 'exit') throw new Error('A worker ended before it could listen.');
     worker.once('exit', (code, signal) => {
       if (isStopping) return;
@@ -38,7 +41,11 @@ export async function startWorkers(count: number, log: FastifyBaseLogger): Promi
     await Promise.all(
       workers.map((worker) => {
         const exit = once(worker, 'exit');
-        worker.send('stop');
+        // One that is being started does not hear messages yet; then a signal ends it, which it ignores as
+        // soon as it hears them.
+        if (starting.has(worker)) worker.process.kill();
+        // One that died just now cannot be sent anything, and need not.
+        worker.send('stop', () => {});
         return exit;
       }),
     );

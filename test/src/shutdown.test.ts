@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { Agent, type ClientRequest, type IncomingMessage, request } from 'node:http';
 import { connect } from 'node:net';
 import { test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { openDatabase } from '../../src/database/index.ts';
 import { createUser } from '../../src/users.ts';
 import { configure, makeDatabase, PASSWORD, send, temporaryDirectory } from '../helper.ts';
@@ -62,6 +63,26 @@ test('a client that sends half a request does not hold the service', async (t) =
   server.child.kill('SIGTERM');
   assert.deepEqual(await exit, [0, null]);
 });
+
+// Each falls into another step of the start of a worker, which takes a second or so.
+for (const pause of [0, 100, 200, 400, 800]) {
+  test(`a worker that has been starting for ${pause} ms hears that it is to stop`, { timeout: 120_000 }, async (t) => {
+    const directory = temporaryDirectory(t);
+    const settings = { ...(await makeDatabase(t)), SHUTDOWN_DELAY: '0' };
+    const { child, log } = await startServer(t, { directory, settings }, ['--workers', '2']);
+    const until = async (pattern: RegExp) => {
+      while (!pattern.test(log())) await setTimeout(10);
+    };
+    await until(/workers started/);
+    const pids = [...log().matchAll(/"pid":(\d+)/g)].map(([, pid]) => Number(pid));
+    process.kill(pids.find((pid) => pid !== child.pid) as number, 'SIGKILL');
+    await until(/worker died and is replaced/);
+    await setTimeout(pause);
+    child.kill('SIGTERM');
+    assert.deepEqual(await once(child, 'exit'), [0, null], log());
+    assert.doesNotMatch(log(), /killed by timeout/);
+  });
+}
 
 /** Creates todos on one kept-alive connection, and on new ones when told to leave, until none is to be had. */
 async function createUntilRefused(origin: string, authorization: string, onAnswer: () => void) {
