@@ -8,11 +8,12 @@ declare module 'fastify' {
   }
 }
 
-/** Every security event by its name, which stays, and what is worth somebody's attention. */
+/** Every security event of a request by its name, which stays, and what is worth somebody's attention. */
 const LEVELS = {
   'login.succeeded': 'info',
   'login.failed': 'info',
   'login.throttled': 'warn',
+  'registration.throttled': 'warn',
   'credential.refused': 'info',
   'token.created': 'info',
   'token.ended': 'info',

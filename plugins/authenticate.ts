@@ -3,7 +3,7 @@ import fp from 'fastify-plugin';
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** A hook that lets a request through whose credentials any of the schemes accepts and that reach its route. */
+    /** A hook that lets a request through whose credentials any of the schemes accepts. */
     authenticate(request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): void;
   }
 }
@@ -12,8 +12,7 @@ declare module 'fastify' {
 export default fp(
   async (fastify) => {
     await fastify.register(fastifyAuth);
-    const schemes = [fastify.verifyApiToken, fastify.verifyJwt];
-    fastify.decorate('authenticate', fastify.auth([schemes, fastify.verifyScope], { relation: 'and' }));
+    fastify.decorate('authenticate', fastify.auth([fastify.verifyApiToken, fastify.verifyJwt]));
   },
-  { name: 'authenticate', dependencies: ['token-auth', 'jwt-auth', 'scopes'] },
+  { name: 'authenticate', dependencies: ['token-auth', 'jwt-auth'] },
 );

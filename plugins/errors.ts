@@ -4,6 +4,8 @@ import { isMissing, isUnavailable } from '../src/database/index.ts';
 import {
   BodyTooLarge,
   MissingHost,
+  NoActiveAccount,
+  NotAuthenticated,
   NotFound,
   Unavailable,
   UnsupportedMediaType,
@@ -12,10 +14,13 @@ import {
 
 const BEARER = 'Bearer realm="api"';
 
+// There was no credential; or an event of its own says it.
+const SILENT = new Set<string>([new NotAuthenticated().code, new NoActiveAccount().code]);
+
 /** Gives every error its shape on the wire: `{"detail": …}`, or an object of messages by field. */
 export default fp(
   async (fastify) => {
-    fastify.setErrorHandler<WireError & { code?: string }>(async (error, request, reply) =>
+    fastify.setErrorHandler<WireError>(async (error, request, reply) =>
       sendError((await refusalOfDeletedUser(error, request, reply)) ?? error ?? new Error('nothing'), request, reply),
     );
     fastify.setNotFoundHandler(() => {
@@ -42,12 +47,15 @@ async function refusalOfDeletedUser(error: unknown, request: FastifyRequest, rep
 }
 
 /** Answers with an error of this service; any other is a fault, logged and shown to nobody. */
-function sendError(cause: WireError & { code?: string }, request: FastifyRequest, reply: FastifyReply) {
+function sendError(cause: WireError, request: FastifyRequest, reply: FastifyReply) {
   const error = toWireError(cause, request);
   const { statusCode = 500 } = error;
   const status = statusCode >= 400 ? statusCode : 500;
   if (status >= 500) request.log.error({ err: cause }, 'request failed');
   if (error.audit) request.audit(error.audit.event, error.audit);
+  else if (status === 401 && !SILENT.has(String(error.code))) {
+    request.audit('credential.refused', { reason: error.code });
+  }
   if (status === 401) reply.header('www-authenticate', request.challenges ?? BEARER);
   const { retryAfter = status === 503 ? 1 : undefined } = error;
   if (retryAfter !== undefined) reply.header('retry-after', retryAfter);
@@ -57,7 +65,7 @@ function sendError(cause: WireError & { code?: string }, request: FastifyRequest
 }
 
 /** The errors of the framework and the database that a request can meet, as this service's own. */
-function toWireError(error: WireError & { code?: string }, request: FastifyRequest): WireError {
+function toWireError(error: WireError, request: FastifyRequest): WireError {
   if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE') return new BodyTooLarge();
   if (error.code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') {
     return new UnsupportedMediaType(request.headers['content-type'] ?? '');

@@ -32,12 +32,10 @@ interface Credentials {
   password: string;
 }
 
-const SWEEP_MS = 60_000;
-
 /** Logging in by password, at no more than the configured rate of failures. */
 export default fp(
   async (fastify) => {
-    const { config, log, prisma } = fastify;
+    const { config, prisma } = fastify;
     const throttle =
       config.LOGIN_THROTTLE === 'on'
         ? createLoginThrottle(prisma, {
@@ -69,16 +67,11 @@ export default fp(
       return { user, login: await attempt(request, { username: user.username, password }) };
     });
 
-    fastify.decorate('throttleRegistration', async (request) => throttle?.register(request.ip));
-
-    if (!throttle) return;
-    let sweeping: Promise<void> | undefined;
-    const timer = setInterval(() => {
-      sweeping = throttle.sweep().catch((error) => log.warn({ err: error }, 'expired counts not deleted'));
-    }, SWEEP_MS).unref();
-    fastify.addHook('onClose', async () => {
-      clearInterval(timer);
-      await sweeping;
+    fastify.decorate('throttleRegistration', async (request) => {
+      await throttle?.register(request.ip).catch((error) => {
+        if (error instanceof Throttled) request.audit('registration.throttled');
+        throw error;
+      });
     });
   },
   { name: 'log-in', dependencies: ['prisma', 'audit'] },

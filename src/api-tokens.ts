@@ -1,5 +1,5 @@
 import { createHmac, hash, randomBytes, timingSafeEqual } from 'node:crypto';
-import { isMissing, isUniqueViolation, type Prisma } from './database/index.ts';
+import { isMissing, isUniqueViolation, type LiveUser, type Prisma } from './database/index.ts';
 import { FieldErrors } from './errors.ts';
 import { type Login, noteLogin } from './users.ts';
 
@@ -29,12 +29,14 @@ function findKey(secretKeys: string[], { nonce, digest }: { nonce: string | null
 /**
  * The user's default API token, the same each time. It is derived from a secret and a stored nonce, and
  * so can be shown again though only its digest is kept. The first secret derives what is new; where none
- * derives what is stored, a new one takes its place. Undefined where the user is no longer as `user` says.
+ * derives what is stored, a new one takes its place, and `onNew` is called. Undefined where the user is
+ * no longer as `user` says.
  */
 export async function obtainApiToken(
   prisma: Prisma,
   secretKeys: [string, ...string[]],
   user: Login | { id: number },
+  onNew: () => void = () => {},
 ): Promise<string | undefined> {
   for (;;) {
     const stored = await prisma.apiToken.findFirst({ where: { userId: user.id, nonce: { not: null } } });
@@ -50,7 +52,8 @@ export async function obtainApiToken(
       const change = stored
         ? prisma.apiToken.updateMany({ where: { id: stored.id, digest: stored.digest }, data })
         : prisma.apiToken.create({ data: { userId: user.id, name: 'default', ...data } });
-      await prisma.$transaction([...login, change]);
+      const made = (await prisma.$transaction([...login, change])).at(-1);
+      if (made && !('count' in made && made.count === 0)) onNew();
     } catch (error) {
       if (isMissing(error)) return undefined;
       // Another request made it first: the next round reads what it made.
@@ -69,16 +72,28 @@ export interface NewApiToken {
 const MAX_TOKENS = 50;
 
 /**
- * A further API token of the user, with its key, which is kept nowhere.
- * @throws {FieldErrors} where they have as many as they may; fails (`isMissing`) where they were deleted
+ * A further API token of the user, with its key, which is kept nowhere. It ends no later than the token
+ * that it is made with; and fails (`isMissing`) where their credential has ended by now.
+ * @throws {FieldErrors} where they have as many as they may, or it would end later
  */
-export async function createApiToken(prisma: Prisma, userId: number, { name, scopes, expiresAt }: NewApiToken) {
+export async function createApiToken(
+  prisma: Prisma,
+  { id: userId, credential }: LiveUser,
+  { name, scopes, expiresAt }: NewApiToken,
+) {
+  const end = credential.kind === 'token' ? credential.expiresAt : null;
+  if (end && !(expiresAt && expiresAt <= end)) {
+    throw new FieldErrors({ expires_at: ['This must not be later than the end of the token of this request.'] });
+  }
   const key = randomBytes(20).toString('hex');
   const data = { userId, name, expiresAt, scopes: scopes?.join(' ') ?? null, digest: digestApiToken(key) };
   return prisma.$transaction(async (tx) => {
     // Locks the user, so that two at once do not both find room for one.
     await tx.user.update({ where: { id: userId, isActive: true }, data: { isActive: true } });
-    if ((await tx.apiToken.count({ where: { userId } })) >= MAX_TOKENS) {
+    // The body may have come long after the header.
+    if (credential.kind === 'token') await tx.apiToken.findUniqueOrThrow({ where: { id: credential.id, userId } });
+    else await tx.session.findUniqueOrThrow({ where: { id: credential.id, userId } });
+    if ((await tx.apiToken.count({ where: { userId, nonce: null } })) >= MAX_TOKENS) {
       throw new FieldErrors({ non_field_errors: [`You have ${MAX_TOKENS} tokens already. Delete one first.`] });
     }
     return { ...(await tx.apiToken.create({ data })), key };

@@ -92,7 +92,8 @@ export const Config = Type.Object({
   }),
   LOGIN_THROTTLE: Type.Enum(['on', 'off'], {
     default: 'on',
-    description: 'Whether failed logins are counted and limited; `off` where something before the service does it.',
+    description:
+      'Whether failed logins and registrations are counted and limited; `off` where something before the service does it.',
   }),
   LOGIN_FAILURES_PER_USER: Type.Integer({
     default: 10,

@@ -3,6 +3,7 @@ import createError from '@fastify/error';
 /** The answer to what has no better one: `{"detail": message}` unless the error says otherwise by `body`. */
 export interface WireError extends Error {
   statusCode?: number | undefined;
+  code?: string;
   /** the security event that it is, for the log */
   audit?: { event: 'session.reused'; userId: number; sessionId: string };
   /** seconds after which another try may help */

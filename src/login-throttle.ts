@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { Mutex } from 'async-mutex';
 import ipaddr from 'ipaddr.js';
 import { RateLimiterPrisma, RateLimiterRes } from 'rate-limiter-flexible';
 import type { Prisma } from './database/index.ts';
@@ -8,8 +9,9 @@ import { normaliseUsername } from './users.ts';
 
 const FAILURES_WINDOW = 15 * 60;
 const REGISTRATIONS = { points: 20, seconds: 60 * 60 };
-// Of each limit; a sweep forgets them, since another process may have given points back.
-const MAX_KNOWN_ENDS = 10_000;
+// How long a refusal is repeated without a look: another process may have given points back.
+const KNOWN_FOR_MS = 5000;
+const MAX_KNOWN = 10_000;
 
 /** What limits attempts at passwords. The counts are the database's, and so those of all processes. */
 export interface LoginThrottle {
@@ -27,8 +29,6 @@ export interface LoginThrottle {
    * @throws {Throttled}
    */
   register(address: string | undefined): Promise<void>;
-  /** To be called each minute or so: deletes the counts that are over, and looks anew at those past their limit. */
-  sweep(): Promise<void>;
 }
 
 /** Limits failed logins as a user from an address, failed logins from an address, and registrations from it. */
@@ -36,7 +36,19 @@ export function createLoginThrottle(prisma: Prisma, failures: { perUser: number;
   const pairs = createLimit(prisma, 'login-user', failures.perUser, FAILURES_WINDOW);
   const addresses = createLimit(prisma, 'login-address', failures.perAddress, FAILURES_WINDOW);
   const registrations = createLimit(prisma, 'registration', REGISTRATIONS.points, REGISTRATIONS.seconds);
+  const turns = new Map<string, Mutex>();
   let underWay = 0;
+
+  /** Attempts at one pair run one after another: those that will succeed would count as failed meanwhile. */
+  async function inTurn<Result>(pair: string, run: () => Promise<Result>): Promise<Result> {
+    const turn = turns.get(pair) ?? new Mutex();
+    turns.set(pair, turn);
+    try {
+      return await turn.runExclusive(run);
+    } finally {
+      if (!turn.isLocked()) turns.delete(pair);
+    }
+  }
 
   return {
     async logIn(address, username, attempt) {
@@ -48,18 +60,20 @@ export function createLoginThrottle(prisma: Prisma, failures: { perUser: number;
       if (underWay >= MAX_HASHES) throw new Unavailable();
       underWay++;
       try {
-        // The pair first: who goes on past its limit does not use up the address, which others share.
-        const uncountPair = await pairs.take(pair);
-        const uncountAddress = await addresses.take(place).catch(async (error) => {
-          await uncountPair();
-          throw error;
+        return await inTurn(pair, async () => {
+          // The pair first: who goes on past its limit does not use up the address, which others share.
+          const uncountPair = await pairs.take(pair);
+          const uncountAddress = await addresses.take(place).catch(async (error) => {
+            await uncountPair();
+            throw error;
+          });
+          const result = await attempt().catch(async (error) => {
+            await Promise.allSettled([uncountPair(), uncountAddress()]);
+            throw error;
+          });
+          if (result.login) await Promise.all([pairs.clear(pair), uncountAddress()]);
+          return result;
         });
-        const result = await attempt().catch(async (error) => {
-          await Promise.allSettled([uncountPair(), uncountAddress()]);
-          throw error;
-        });
-        if (result.login) await Promise.all([pairs.clear(pair), uncountAddress()]);
-        return result;
       } finally {
         underWay--;
       }
@@ -69,10 +83,6 @@ export function createLoginThrottle(prisma: Prisma, failures: { perUser: number;
       const end = registrations.knownEnd(key);
       if (end > Date.now()) throw throttledUntil(end);
       await registrations.take(key);
-    },
-    async sweep() {
-      for (const { forget } of [pairs, addresses, registrations]) forget();
-      await deleteExpiredCounts(prisma);
     },
   };
 }
@@ -105,8 +115,8 @@ function createLimit(prisma: Prisma, name: string, points: number, seconds: numb
     duration: seconds,
     clearExpiredByTimeout: false,
   });
-  // When the window of a key ends that is past its limit: to refuse it again takes no database.
-  const ends = new Map<string, number>();
+  // When the window of a key ends that is past its limit: to refuse it again takes no database for a while.
+  const known = new Map<string, { end: number; until: number }>();
 
   /** Counts, and gives the function that takes it back. */
   async function take(key: string): Promise<() => Promise<void>> {
@@ -116,7 +126,7 @@ function createLimit(prisma: Prisma, name: string, points: number, seconds: numb
     });
     const end = Date.now() + msBeforeNext;
     const giveBack = async () => {
-      ends.delete(key);
+      known.delete(key);
       // Never to a later window, which ends later.
       const expire = { lt: new Date(end + 1000) };
       const where = { key: limiter.getKey(key), expire, points: { gt: 0 } };
@@ -124,19 +134,22 @@ function createLimit(prisma: Prisma, name: string, points: number, seconds: numb
     };
     if (consumedPoints <= points) return giveBack;
     await giveBack();
-    if (ends.size >= MAX_KNOWN_ENDS) ends.clear();
-    ends.set(key, end);
+    if (known.size >= MAX_KNOWN) known.clear();
+    known.set(key, { end, until: Date.now() + KNOWN_FOR_MS });
     throw throttledUntil(end);
   }
 
   return {
     take,
     async clear(key: string): Promise<void> {
-      ends.delete(key);
+      known.delete(key);
       await limiter.delete(key);
     },
-    knownEnd: (key: string) => ends.get(key) ?? 0,
-    forget: () => ends.clear(),
+    /** When the window of a key ends that was past its limit just now; 0 for others. */
+    knownEnd(key: string): number {
+      const { end, until } = known.get(key) ?? { end: 0, until: 0 };
+      return until > Date.now() ? end : 0;
+    },
   };
 }
 

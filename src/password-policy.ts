@@ -1,12 +1,14 @@
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import pLimit from 'p-limit';
+import { Unavailable } from './errors.ts';
 
 const MIN_LENGTH = 8;
 const MIN_SCORE = 3;
 
 // Each judgement takes a thread and 100 MB for as long as it lasts.
 const limit = pLimit(1);
+const MAX_WAITING = 20;
 
 /** Who the password is for; it must not be made of this. */
 export interface Person {
@@ -14,7 +16,10 @@ export interface Person {
   email: string;
 }
 
-/** Why a new password is not taken, in sentences; none where it is. */
+/**
+ * Why a new password is not taken, in sentences; none where it is.
+ * @throws {Unavailable} where too many wait to be judged
+ */
 export async function findPasswordFaults(password: string, person: Person): Promise<string[]> {
   const faults: string[] = [];
   if ([...password].length < MIN_LENGTH) {
@@ -23,7 +28,9 @@ export async function findPasswordFaults(password: string, person: Person): Prom
   if (/^\p{Nd}+$/u.test(password)) faults.push('This password is entirely numeric.');
   if (resembles(password, person.username)) faults.push('The password is too similar to the username.');
   if (resembles(password, person.email)) faults.push('The password is too similar to the email address.');
-  if (faults.length === 0 && (await limit(scoreInWorker, password, person)) < MIN_SCORE) {
+  if (faults.length > 0) return faults;
+  if (limit.pendingCount >= MAX_WAITING) throw new Unavailable();
+  if ((await limit(scoreInWorker, password, person)) < MIN_SCORE) {
     faults.push('This password is too easy to guess.');
   }
   return faults;
@@ -36,7 +43,7 @@ function resembles(password: string, own: string): boolean {
   return [own, ...own.split(/[^\p{L}\p{N}]+/u)]
     .map(fold)
     .filter((part) => part.length >= 3)
-    .some((part) => part.includes(secret) || (secret.includes(part) && part.length * 2 >= secret.length));
+    .some((part) => part.includes(secret) || (part.length * 2 >= secret.length && secret.includes(part)));
 }
 
 function fold(text: string): string {

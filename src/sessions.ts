@@ -44,6 +44,9 @@ export interface Origin {
   address: string;
 }
 
+// Seconds by which the clocks of the processes that share a database may differ.
+const CLOCK_SKEW = 5;
+
 /**
  * The claims of a token whose signature, expiry and required claims hold.
  * @throws {JwtInvalid}
@@ -58,7 +61,7 @@ export function readClaims(codec: JwtCodec, token: string): Claims {
   const { exp, iat = 0, jti, user_id, sid } = claims;
   if (
     !Number.isFinite(exp) ||
-    !(iat <= now()) ||
+    !(iat <= now() + CLOCK_SKEW) ||
     typeof jti !== 'string' ||
     !isId(user_id) ||
     typeof sid !== 'string'
@@ -132,7 +135,10 @@ export async function refreshSession(
 
     const where = { id: sid, refreshJti: jti };
     if (lifetimes.session === undefined) {
-      const { count } = await prisma.session.updateMany({ where, data: { refreshedAt: toDate(iat) } });
+      const { count } = await prisma.session.updateMany({
+        where,
+        data: { refreshedAt: toDate(iat), previousJti: null },
+      });
       if (count === 1) return { access: codec.sign(access) };
       continue;
     }

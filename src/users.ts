@@ -74,11 +74,14 @@ export function checkUsername(given: string): string {
  * @throws {CommandError} in Django's words
  */
 export function checkEmail(given: string): string {
-  const email = trim(given);
-  if (email !== '' && (!EMAIL.test(email) || email.length > 254))
+  const trimmed = trim(given);
+  const at = trimmed.lastIndexOf('@');
+  // A letter may become two when it is made small.
+  const email = trimmed.slice(0, at + 1) + trimmed.slice(at + 1).toLowerCase();
+  if (email !== '' && (!EMAIL.test(email) || [...email].length > 254)) {
     throw new CommandError('Enter a valid email address.');
-  const at = email.lastIndexOf('@');
-  return email.slice(0, at + 1) + email.slice(at + 1).toLowerCase();
+  }
+  return email;
 }
 
 /**
@@ -149,7 +152,7 @@ export async function changePassword(
 
 /**
  * Deletes a user with their todos, tokens and sessions. False where the user is the last active
- * superuser, who must stay.
+ * superuser, who must stay; fails (`isMissing`) where there is none.
  */
 export async function deleteUser(prisma: Prisma, userId: number): Promise<boolean> {
   const deletion = prisma.$executeRaw`
@@ -157,5 +160,6 @@ export async function deleteUser(prisma: Prisma, userId: number): Promise<boolea
       (SELECT 1 FROM users AS other WHERE other.is_active AND other.is_superuser AND other.id <> users.id))`;
   // Two superusers deleted at once must not each see the other as the one who stays.
   const [count] = await prisma.$transaction([deletion], { isolationLevel: 'Serializable' });
+  if (count === 0) await prisma.user.findUniqueOrThrow({ where: { id: userId } });
   return count === 1;
 }

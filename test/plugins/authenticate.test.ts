@@ -9,7 +9,6 @@ import errors from '../../plugins/errors.ts';
 import jwtAuth from '../../plugins/jwt-auth.ts';
 import prisma from '../../plugins/prisma.ts';
 import requestId from '../../plugins/request-id.ts';
-import scopes from '../../plugins/scopes.ts';
 import securityHeaders from '../../plugins/security-headers.ts';
 import shutdown from '../../plugins/shutdown.ts';
 import tokenAuth from '../../plugins/token-auth.ts';
@@ -25,20 +24,7 @@ const JWT_INVALID = 'Given token not valid for any token type';
 test('both schemes on a route: the one whose keyword was used speaks', async (t) => {
   const service = await serve(
     t,
-    [
-      requestId,
-      securityHeaders,
-      shutdown,
-      cors,
-      audit,
-      errors,
-      prisma,
-      credentials,
-      tokenAuth,
-      jwtAuth,
-      scopes,
-      authenticate,
-    ],
+    [requestId, securityHeaders, shutdown, cors, audit, errors, prisma, credentials, tokenAuth, jwtAuth, authenticate],
     (app) => {
       app.get('/', { onRequest: app.authenticate }, async ({ user }) => user);
       app.get('/turned', { onRequest: app.auth([app.verifyJwt, app.verifyApiToken]) }, async ({ user }) => user);
@@ -142,7 +128,6 @@ test('a database that fails one scheme is no refusal by the other', async (t) =>
       credentials,
       tokenAuth,
       jwtAuth,
-      scopes,
       authenticate,
     ],
     (app) => {

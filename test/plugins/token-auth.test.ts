@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import audit from '../../plugins/audit.ts';
 import cors from '../../plugins/cors.ts';
@@ -9,7 +10,7 @@ import requestId from '../../plugins/request-id.ts';
 import securityHeaders from '../../plugins/security-headers.ts';
 import shutdown from '../../plugins/shutdown.ts';
 import tokenAuth from '../../plugins/token-auth.ts';
-import { endApiToken, obtainApiToken } from '../../src/api-tokens.ts';
+import { digestApiToken, endApiToken, obtainApiToken } from '../../src/api-tokens.ts';
 import { addUser, SECRET_KEY } from '../helper.ts';
 import { serve } from './helper-app.ts';
 
@@ -24,7 +25,11 @@ test('API tokens alone', async (t) => {
   const service = await serve(
     t,
     [requestId, securityHeaders, shutdown, cors, audit, errors, prisma, credentials, tokenAuth],
-    (app) => app.get('/', { onRequest: app.verifyApiToken }, async ({ user }) => user),
+    (app) => {
+      app.get('/', { onRequest: app.verifyApiToken }, async ({ user }) => user);
+      const config = { scope: 'todo:write' } as const;
+      app.get('/scoped', { onRequest: app.verifyApiToken, config }, async ({ user }) => user);
+    },
   );
   const db = service.app.prisma;
   const makeToken = async (username: string, isSuperuser = false) => {
@@ -106,6 +111,18 @@ test('API tokens alone', async (t) => {
     });
   }
 
+  await t.test('scopes are minded, where the scheme is used alone too', async () => {
+    const digests = ['todo:read', 'todo:write'].map((scopes) => ({ scopes, key: randomBytes(20).toString('hex') }));
+    for (const { scopes, key } of digests) {
+      await db.apiToken.create({ data: { userId: paul.id, name: scopes, scopes, digest: digestApiToken(key) } });
+    }
+    const statuses = [];
+    for (const path of ['/', '/scoped']) {
+      for (const { key } of digests)
+        statuses.push((await service.send('GET', path, { authorization: `Token ${key}` })).status);
+    }
+    assert.deepEqual(statuses, [403, 403, 403, 200]);
+  });
   await t.test('an activated user is let in again', async () => {
     await db.user.update({ where: { id: inactive.id }, data: { isActive: true } });
     const answer = await service.send('GET', '/', { authorization: `Token ${inactive.key}` });

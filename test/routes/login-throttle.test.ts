@@ -276,3 +276,11 @@ test('counts that are over are deleted every minute', async (t) => {
   t.mock.timers.tick(1);
   while ((await rateLimit.count()) > 0) await new Promise(setImmediate);
 });
+
+test('logins that succeed are not limited, however many come at once', async (t) => {
+  const service = await build(t, { LOGIN_THROTTLE: 'on' });
+  await addUser(service, 'paul');
+  const json = { username: 'paul', password: PASSWORD };
+  const answers = await Promise.all(Array.from({ length: 40 }, () => service.send('POST', '/api/token', { json })));
+  assert.deepEqual([...new Set(answers.map(({ status }) => status))], [200]);
+});

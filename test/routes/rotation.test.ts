@@ -109,6 +109,16 @@ test('a session of before the setting goes on rotating, and one of with it goes 
   assert.deepEqual(Object.keys((await refresh(service, body.refresh)).body), ['access']);
 });
 
+test('where rotation is switched off, the former token stays over', async (t) => {
+  const { service, refresh: first } = await begin(t);
+  const second = (await refresh(service, first)).body.refresh;
+  await age(service, 11);
+  const plain = await build(t, { DATABASE_URL: service.app.config.DATABASE_URL });
+  assert.equal((await refresh(plain, second)).status, 200);
+  assert.deepEqual((await refresh(plain, first)).body, BLACKLISTED);
+  assert.equal((await refresh(plain, second)).status, 200);
+});
+
 test('an inactive user is told so, and the token is not used up', async (t) => {
   const { service, refresh: first } = await begin(t);
   const { prisma } = service.app;

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { request } from 'node:http';
 import { before, type TestContext, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Answer, addUser, build, type Credentials, logIn, type TestApp } from '../helper.ts';
 
 const REQUIRED = ['This field is required.'];
@@ -171,16 +173,56 @@ test('the token of the request ends itself, the default one too', async () => {
   assert.equal(await listTodos(renewed.token), 200);
 });
 
+test('one that is made with a token ends no later than that', async () => {
+  const end = '2999-01-01T00:00:00.000Z';
+  const { body } = await create({ name: 'parent', expires_at: end });
+  const by = `Token ${body.token}`;
+  const late = { expires_at: ['This must not be later than the end of the token of this request.'] };
+  for (const expires_at of [undefined, null, '2999-01-01T00:00:00.001Z']) {
+    const answer = await create({ name: 'child', expires_at }, by);
+    assert.deepEqual([answer.status, answer.body], [400, late]);
+  }
+  const child = await create({ name: 'child', expires_at: end }, by);
+  assert.equal(child.status, 201);
+  for (const { id } of [child.body, body]) await remove(id);
+});
+
+test('one that is asked for by a credential which ends meanwhile is not made', async () => {
+  const pair = await logIn(service, 'paul');
+  const named = (await create({ name: 'ends' })).body;
+  const ends: [by: string, end: () => Promise<Answer>][] = [
+    [bearer(pair), () => service.send('POST', '/api/jwt/token/blacklist/', { json: { refresh: pair.refresh } })],
+    [`Token ${named.token}`, () => remove(named.id)],
+  ];
+  const count = () => service.app.prisma.apiToken.count();
+  for (const [authorization, end] of ends) {
+    const before = await count();
+    const status = new Promise<number | undefined>((resolve, reject) => {
+      const headers = { authorization, 'content-type': 'application/json' };
+      const outgoing = request(`${service.origin}/api/v1/tokens/`, { method: 'POST', headers }, (incoming) => {
+        resolve(incoming.resume().statusCode);
+      });
+      outgoing.on('error', reject);
+      outgoing.write(' ');
+      // Credentials are verified before the body is read.
+      sleep(100)
+        .then(end)
+        .then(() => outgoing.end('{"name": "survivor"}'), reject);
+    });
+    assert.equal(await status, 401);
+    assert.ok((await count()) <= before);
+  }
+});
+
 test('fifty and no more, however many ask at once', async () => {
   const { id } = await addUser(service, 'many');
   const many = bearer(await logIn(service, 'many'));
   const answers = await Promise.all(Array.from({ length: 60 }, (_, i) => create({ name: `${i}` }, many)));
   const made = answers.filter(({ status }) => status === 201);
   const full = answers.filter(({ status }) => status === 400);
-  // The default one is one of them.
-  assert.deepEqual([made.length, full.length], [49, 11]);
+  assert.deepEqual([made.length, full.length], [50, 10]);
   assert.deepEqual(full[0]?.body, { non_field_errors: ['You have 50 tokens already. Delete one first.'] });
-  assert.equal(await service.app.prisma.apiToken.count({ where: { userId: id } }), 50);
+  assert.equal(await service.app.prisma.apiToken.count({ where: { userId: id } }), 51);
   await remove(made[0]?.body.id, many);
   assert.equal((await create({ name: 'one more' }, many)).status, 201);
 });

@@ -37,6 +37,7 @@ test('the e-mail address may be changed, and nothing else', async (t) => {
     [{ username: 'root', is_superuser: true, isSuperuser: true, id: 9, password: 'x' }, 200, 'paul@domain.com'],
     [{ email: 'nonsense' }, 400, ['Enter a valid email address.']],
     [{ email: `${'x'.repeat(251)}@b.c` }, 400, ['Ensure this field has no more than 254 characters.']],
+    [{ email: `a@${'İ'.repeat(249)}.x` }, 400, ['Enter a valid email address.']],
     [{ email: null }, 400, ['This field may not be null.']],
     [{ email: '' }, 200, ''],
   ];
@@ -156,6 +157,13 @@ test('an account is deleted with all that is its', async (t) => {
     (await prisma.apiToken.findMany()).map(({ userId }) => userId),
     [john.id],
   );
+});
+
+test('of two who delete an account at once, the second finds it gone', async (t) => {
+  const { service, authorization } = await begin(t);
+  const remove = () => service.send('DELETE', ME, { json: { password: PASSWORD }, authorization });
+  const answers = await Promise.all([remove(), remove()]);
+  assert.deepEqual(answers.map(({ status }) => status).sort(), [204, 401]);
 });
 
 test('the last active superuser stays', async (t) => {

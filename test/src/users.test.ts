@@ -207,7 +207,7 @@ suite('deleting a user', () => {
     assert.deepEqual(await prisma.apiToken.findMany({ select: { userId: true } }), [{ userId: other.id }]);
     assert.deepEqual(await prisma.session.findMany({ select: { userId: true } }), [{ userId: other.id }]);
     assert.deepEqual(await prisma.todo.findMany({ select: { ownerId: true } }), [{ ownerId: other.id }]);
-    assert.equal(await deleteUser(prisma, id), false);
+    await assert.rejects(deleteUser(prisma, id), isMissing);
   });
 
   test('leaves the last active superuser', async (t) => {

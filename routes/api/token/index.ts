@@ -10,7 +10,8 @@ const routes: FastifyPluginAsyncTypebox = async (fastify) => {
 
   fastify.post('/', { schema: schemas.obtain }, async (request) => {
     const login = await fastify.logIn(request, request.body);
-    const token = login && (await obtainApiToken(fastify.prisma, [SECRET_KEY, ...SECRET_KEY_FALLBACKS], login));
+    const onNew = () => request.audit('token.created', { userId: login?.id });
+    const token = login && (await obtainApiToken(fastify.prisma, [SECRET_KEY, ...SECRET_KEY_FALLBACKS], login, onNew));
     if (!token) throw new UnableToLogIn();
     return { token };
   });

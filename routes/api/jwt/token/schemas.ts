@@ -59,12 +59,11 @@ const nothing = (description: string) => answer(Nothing, description, { examples
 const refused = (schema: TSchema, description: string, faults: Parameters<typeof examplesOf>[0]) =>
   answer(schema, description, { headers: challenge('Bearer realm="api"'), examples: examplesOf(faults) });
 
-const refusedToken = refused(Unauthorized, 'The token is refused.', {
-  invalid: new JwtInvalid(),
-  wrongType: new JwtWrongType(),
-  loggedOut: new JwtBlacklisted(),
-  inactiveUser: new UserInactive(),
-});
+const invalid = new JwtInvalid();
+const wrongType = new JwtWrongType();
+const loggedOut = new JwtBlacklisted();
+const refusedToken = (faults: Parameters<typeof examplesOf>[0]) =>
+  refused(Unauthorized, 'The token is refused.', faults);
 const missing = (field: string) => badBody({ missing: { [field]: ['This field is required.'] } });
 
 const common = { tags: ['JWT'], security: [], consumes: BODY_TYPES };
@@ -93,7 +92,7 @@ export const refresh = {
   response: {
     200: answer(RefreshedJwt, 'A new access token.', { examples: { access: { value: { access: ACCESS } } } }),
     400: missing('refresh'),
-    401: refusedToken,
+    401: refusedToken({ invalid, wrongType, loggedOut, inactiveUser: new UserInactive() }),
     ...errors(413, 415, 503),
   },
 };
@@ -104,7 +103,12 @@ export const verify = {
   summary: 'Ask whether a JWT is good',
   description: 'Of either type: rightly signed, not expired, and of a session that is not over.',
   body: AnyJwt,
-  response: { 200: nothing('It is good.'), 400: missing('token'), 401: refusedToken, ...errors(413, 415, 503) },
+  response: {
+    200: nothing('It is good.'),
+    400: missing('token'),
+    401: refusedToken({ invalid, loggedOut }),
+    ...errors(413, 415, 503),
+  },
 };
 
 export const blacklist = {
@@ -116,7 +120,7 @@ export const blacklist = {
   response: {
     200: nothing('The session is over.'),
     400: missing('refresh'),
-    401: refusedToken,
+    401: refusedToken({ invalid, wrongType, loggedOut }),
     ...errors(413, 415, 503),
   },
 };

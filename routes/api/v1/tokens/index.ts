@@ -30,7 +30,7 @@ const routes: FastifyPluginAsyncTypebox = async (fastify) => {
     if (expiresAt && expiresAt.getTime() <= Date.now()) {
       throw new FieldErrors({ expires_at: ['This must be in the future.'] });
     }
-    const { key, ...created } = await createApiToken(fastify.prisma, request.user.id, { name, scopes, expiresAt });
+    const { key, ...created } = await createApiToken(fastify.prisma, request.user, { name, scopes, expiresAt });
     request.audit('token.created', { tokenId: created.id, scopes });
     reply.code(201).header('location', `/api/v1/tokens/${created.id}/`);
     return { ...toWire(created, request), token: key };

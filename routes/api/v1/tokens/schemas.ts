@@ -13,7 +13,7 @@ const given = {
     examples: [['todo:read'], null],
   }),
   expires_at: Instant({
-    description: 'When it ends by itself, in UTC where no offset is given. Null: never.',
+    description: 'When it ends by itself, and is deleted; in UTC where no offset is given. Null: never.',
     examples: ['2027-11-23T12:00:00.000Z', null],
   }),
 };
@@ -90,7 +90,8 @@ export const create = {
   ...common,
   operationId: 'createToken',
   summary: 'Create an API token',
-  description: 'Of at most 50 a user. A token with scopes reaches todos alone.',
+  description:
+    'Of at most 50 a user beside the default one. A token with scopes reaches todos alone; one that is made with a token ends no later than that.',
   consumes: BODY_TYPES,
   body: NewApiToken,
   response: {
@@ -104,6 +105,7 @@ export const create = {
       missing: { name: ['This field is required.'] },
       unknownScope: { scopes: ['"todo" is not a valid choice.'] },
       past: { expires_at: ['This must be in the future.'] },
+      late: { expires_at: ['This must not be later than the end of the token of this request.'] },
       tooMany: { non_field_errors: ['You have 50 tokens already. Delete one first.'] },
     }),
     ...errors(401, 403, 413, 415, 503),

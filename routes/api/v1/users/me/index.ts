@@ -22,9 +22,10 @@ const routes: FastifyPluginAsyncTypebox = async (fastify) => {
   }
 
   async function onChange(request: FastifyRequest<{ Body: Static<typeof schemas.change.body> }>) {
-    const data = request.body.email === undefined ? {} : { email: readEmail(request.body.email) };
+    if (request.body.email === undefined) return onRead(request);
+    const data = { email: readEmail(request.body.email) };
     const user = await prisma.user.update({ where: { id: request.user.id }, data });
-    request.audit('user.changed', { fields: Object.keys(data) });
+    request.audit('user.changed');
     return toAccount(user);
   }
 
