@@ -64,7 +64,8 @@ function parseJson(bytes: Buffer): unknown {
     const value = JSON.parse(text);
     return hasNumber(value) ? keepDigits(value, parseLossless(text, null, LOSSLESS)) : value;
   } catch (error) {
-    throw new JsonParseError((error as Error).message);
+    // V8 quotes the body, which may hold a secret.
+    throw new JsonParseError((error as Error).message.replace(/, (?:\.{3})?".*"(?:\.{3})? is not valid JSON$/s, ''));
   }
 }
 

@@ -70,5 +70,6 @@ function toWireError(error: WireError, request: FastifyRequest): WireError {
   if (error.code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') {
     return new UnsupportedMediaType(request.headers['content-type'] ?? '');
   }
-  return isUnavailable(error) ? new Unavailable() : error;
+  // A client that went away has an error of the connection, too.
+  return error.statusCode === undefined && isUnavailable(error) ? new Unavailable() : error;
 }
