@@ -195,9 +195,12 @@ async function send(origin: string, request: Partial<Load['requests'][number]> &
     body,
   });
   if (!answer.ok) throw new Error(`${method} ${path} answers ${answer.status}`);
-  const type = answer.headers.get('content-type') ?? '';
-  return { method, path, status: answer.status, type, body: await answer.text() };
+  const own = [...answer.headers].filter(([name]) => !OF_NODE.includes(name));
+  return { method, path, status: answer.status, headers: Object.fromEntries(own), body: await answer.text() };
 }
+
+// Node writes these itself.
+const OF_NODE = ['connection', 'content-length', 'date', 'keep-alive'];
 
 function writeTable(table: string) {
   const { version, dependencies, devDependencies } = JSON.parse(readFileSync(packagePath('package.json'), 'utf8'));

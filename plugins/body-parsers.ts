@@ -38,7 +38,8 @@ export default fp(
     fastify.decorateRequest('contentType', '');
     fastify.addHook('preParsing', (request, _reply, _payload, done) => {
       const { headers } = request;
-      request.contentType = headers['content-type'] ?? '';
+      if (headers['content-type'] === undefined) return done();
+      request.contentType = headers['content-type'];
       const [, type] = READ_TYPES.exec(request.contentType) ?? [];
       if (type) headers['content-type'] = type;
       else delete headers['content-type'];

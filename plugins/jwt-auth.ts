@@ -58,6 +58,8 @@ export default fp(
   { name: 'jwt-auth', dependencies: ['prisma', 'credentials'] },
 );
 
+const MAX_KNOWN_TOKENS = 1000;
+
 /** A key with its one algorithm, so that no token can have it used by another. */
 function optionsOf(
   { algorithm, secret, jwk }: JwtKey,
@@ -68,6 +70,9 @@ function optionsOf(
     sign: { algorithm, ...(jwk && { kid: jwk.kid }), ...(iss && { iss }), ...(aud && { aud }) },
     verify: {
       algorithms: [algorithm],
+      // That a signature holds stays true; all else is asked for each time.
+      cache: MAX_KNOWN_TOKENS,
+      cacheKeyBuilder: (token: string) => token,
       ...(iss && { allowedIss: iss }),
       ...(aud && { allowedAud: aud }),
       // A claim that is not there would count as allowed.

@@ -41,7 +41,8 @@ async function listen(config: Config) {
 
 async function supervise(config: Config, count: number) {
   const { pino } = await import('pino');
-  const log: FastifyBaseLogger = pino(loggerOptions(config.LOG_LEVEL));
+  const { stream, ...options } = loggerOptions(config.LOG_LEVEL);
+  const log: FastifyBaseLogger = pino(options, stream);
   const stop = await startWorkers(count, log).catch((error) => {
     throw new CommandError(error.message);
   });

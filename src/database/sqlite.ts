@@ -23,7 +23,7 @@ import {
   type TodoRow,
   type Viewer,
 } from './statements.ts';
-import { trustReads } from './trusted-reads.ts';
+import { type TrustedReads, trustReads } from './trusted-reads.ts';
 import { databasePath } from './url.ts';
 
 // Commits reach the disk before they are acknowledged (FULL), and readers never wait for them (WAL).
@@ -44,10 +44,11 @@ export function openSqlite(url: string): Database {
     connection.exec(PRAGMAS);
     const migrated = migrateSqlite(connection);
     const turns = new Mutex();
+    const reads = trustReads(connection);
     const client = new PrismaClient({
-      adapter: inTurn(new PrismaBetterSqlite3({ url: path, timeout: BUSY_TIMEOUT_MS }), turns),
+      adapter: inTurn(new PrismaBetterSqlite3({ url: path, timeout: BUSY_TIMEOUT_MS }), turns, reads.forget),
     });
-    const prisma = extend(client, prepareStatements(connection, turns));
+    const prisma = extend(client, prepareStatements(connection, turns, reads));
     return {
       prisma,
       migrated,
@@ -66,9 +67,9 @@ export function openSqlite(url: string): Database {
  * Lets Prisma's transactions, which last over several ticks, and all other statements of this process
  * take turns. A statement on Prisma's connection would otherwise become part of a transaction that
  * happens to be open there, and a write on the other connection would block the event loop that the
- * transaction needs to finish.
+ * transaction needs to finish. `onCommit` is called where something may have been committed.
  */
-function inTurn(factory: PrismaBetterSqlite3, turns: Mutex): PrismaBetterSqlite3 {
+function inTurn(factory: PrismaBetterSqlite3, turns: Mutex, onCommit: () => void): PrismaBetterSqlite3 {
   const connect = factory.connect.bind(factory);
   factory.connect = async () => {
     const adapter = await connect();
@@ -76,8 +77,8 @@ function inTurn(factory: PrismaBetterSqlite3, turns: Mutex): PrismaBetterSqlite3
     const queryRaw = adapter.queryRaw.bind(adapter);
     const executeRaw = adapter.executeRaw.bind(adapter);
     const startTransaction = adapter.startTransaction.bind(adapter);
-    adapter.queryRaw = (query) => turns.runExclusive(() => queryRaw(query));
-    adapter.executeRaw = (query) => turns.runExclusive(() => executeRaw(query));
+    adapter.queryRaw = (query) => turns.runExclusive(() => queryRaw(query).finally(onCommit));
+    adapter.executeRaw = (query) => turns.runExclusive(() => executeRaw(query).finally(onCommit));
     adapter.startTransaction = async (isolationLevel) => {
       const release = await turns.acquire();
       const transaction = await startTransaction(isolationLevel).catch((error) => {
@@ -85,7 +86,7 @@ function inTurn(factory: PrismaBetterSqlite3, turns: Mutex): PrismaBetterSqlite3
         throw error;
       });
       const { commit, rollback } = transaction;
-      transaction.commit = () => commit.call(transaction).finally(release);
+      transaction.commit = () => commit.call(transaction).finally(onCommit).finally(release);
       transaction.rollback = () => rollback.call(transaction).finally(release);
       try {
         // The adapter's BEGIN takes the lock at the first write, which then fails at once where another
@@ -172,7 +173,7 @@ export function changeSql(columns: readonly string[], isOwn: boolean): string {
     WHERE id = ?${isOwn ? ' AND owner_id = ?' : ''} RETURNING ${COLUMNS}`;
 }
 
-function prepareStatements(connection: Sqlite.Database, turns: Mutex): Statements {
+function prepareStatements(connection: Sqlite.Database, turns: Mutex, { read, forget }: TrustedReads): Statements {
   const prepare = <Row>(sql: string) => connection.prepare<unknown[], Row>(sql);
   const findTokenUser = prepare<StoredUser & StoredToken>(SQL.findTokenUser);
   const noteTokenUse = prepare(SQL.noteTokenUse);
@@ -184,7 +185,6 @@ function prepareStatements(connection: Sqlite.Database, turns: Mutex): Statement
   const add = prepare<StoredTodo>(SQL.add);
   const removeAny = prepare(SQL.removeAny);
   const removeOwn = prepare(SQL.removeOwn);
-  const { read, forget } = trustReads(connection);
   const write = groupWrites(connection, turns, forget);
   const changes = new Map<string, Sqlite.Statement<unknown[], StoredTodo>>();
 

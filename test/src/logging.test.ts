@@ -5,7 +5,8 @@ import { loggerOptions } from '../../src/logging.ts';
 
 test('an error is logged with its causes, and without what a driver adds to it', () => {
   const lines: string[] = [];
-  const log = pino(loggerOptions('info'), { write: (line) => void lines.push(line) });
+  const { stream: _, ...options } = loggerOptions('info');
+  const log = pino(options, { write: (line) => void lines.push(line) });
   const row = { detail: 'Failing row contains (1, paul, $argon2id$v=19$…)' };
   const cause = Object.assign(new Error('new row violates check constraint'), row);
   const meta = { driverAdapterError: { cause: row } };
