@@ -40,7 +40,7 @@ export default fp(
     fastify.decorate('publicJwks', publicJwks);
     fastify.log.info({ event: 'key.in_use', algorithm, kid: jwk?.kid, fallbacks: keys.length - 1 }, 'security');
 
-    const { session } = fastify.prisma;
+    const { findUser } = fastify.prisma.session;
 
     fastify.decorate(
       'verifyJwt',
@@ -48,7 +48,7 @@ export default fp(
         if (keyword !== 'Bearer') return undefined;
         if (!token || rest.length > 0) throw new BadBearerHeader();
         const claims = readAccessClaims(fastify.jwtCodec, token);
-        const user = await session.findUser(claims.sid, claims.user_id);
+        const user = await findUser(claims.sid, claims.user_id);
         if (!user) throw new AccessTokenRefused(new JwtInvalid().message);
         if (!user.isActive) throw new UserInactive();
         return user;

@@ -22,7 +22,7 @@ const NOTED_EVERY_MS = 5 * 60_000;
 /** The scheme of opaque API tokens, as Django REST Framework's TokenAuthentication. */
 export default fp(
   async (fastify) => {
-    const { apiToken } = fastify.prisma;
+    const { findUser, noteUse } = fastify.prisma.apiToken;
 
     fastify.decorate(
       'verifyApiToken',
@@ -30,23 +30,24 @@ export default fp(
         if (keyword?.toLowerCase() !== 'token') return undefined;
         if (!key) throw new EmptyTokenHeader();
         if (rest.length > 0) throw new SpacedTokenHeader();
-        if (!isUtf8(Buffer.from(key, 'latin1'))) throw new UndecodableTokenHeader();
-        const user = API_TOKEN.test(key) ? await apiToken.findUser(digestApiToken(key)) : undefined;
+        const isKey = API_TOKEN.test(key);
+        if (!isKey && !isUtf8(Buffer.from(key, 'latin1'))) throw new UndecodableTokenHeader();
+        const user = isKey ? await findUser(digestApiToken(key)) : undefined;
         if (!user) throw new InvalidToken();
         if (!user.isActive) throw new TokenUserInactive();
-        if (user.credential.kind === 'token') noteUse(user.credential);
+        if (user.credential.kind === 'token') noteInPassing(user.credential);
         return user;
       }),
     );
 
     /** Off the path of the answer, and without a say in it. */
-    function noteUse(token: { id: number; lastUsedAt: Date | null }): void {
+    function noteInPassing(token: { id: number; lastUsedAt: Date | null }): void {
       const now = Date.now();
       if (token.lastUsedAt && now - token.lastUsedAt.getTime() < NOTED_EVERY_MS) return;
       token.lastUsedAt = new Date(now);
-      apiToken
-        .noteUse(token.id, new Date(now - NOTED_EVERY_MS))
-        .catch((err) => fastify.log.warn({ err }, 'use of a token was not noted'));
+      noteUse(token.id, new Date(now - NOTED_EVERY_MS)).catch((err) =>
+        fastify.log.warn({ err }, 'use of a token was not noted'),
+      );
     }
   },
   { name: 'token-auth', dependencies: ['prisma', 'credentials'] },

@@ -12,7 +12,7 @@ const WRITE = { scope: 'todo:write' } as const;
 const ID = '/:id(^\\d+$)';
 
 const routes: FastifyPluginAsyncTypebox = async (fastify) => {
-  const { todo } = fastify.prisma;
+  const { page, read, add, change, remove } = fastify.prisma.todo;
 
   fastify.get('/', { schema: schemas.list, config: READ }, onList);
   fastify.post('/', { schema: schemas.create, config: WRITE }, onCreate);
@@ -39,20 +39,20 @@ const routes: FastifyPluginAsyncTypebox = async (fastify) => {
     reply: FastifyReply,
   ) {
     const { limit = 1000, cursor } = request.query;
-    const { json, next } = await todo.page(request.user, readCursor(cursor), limit);
+    const { json, next } = await page(request.user, readCursor(cursor), limit);
     if (next !== undefined) reply.header('link', nextLink(originOf(request), request.url, next));
     return reply.type('application/json; charset=utf-8').send(json);
   }
 
   async function onCreate(request: FastifyRequest<{ Body: Static<typeof schemas.create.body> }>, reply: FastifyReply) {
     const { title, body = '', is_completed = false, date_created = today() } = request.body;
-    const created = await todo.add(request.user.id, { title, body, is_completed, date_created });
+    const created = await add(request.user.id, { title, body, is_completed, date_created });
     reply.code(201).header('location', `/api/v1/todo/${created.id}/`);
     return created;
   }
 
   async function onRead(request: TodoRequest) {
-    const found = await todo.read(request.user, readId(request.params.id));
+    const found = await read(request.user, readId(request.params.id));
     if (!found) throw new NotFound();
     return found;
   }
@@ -64,13 +64,13 @@ const routes: FastifyPluginAsyncTypebox = async (fastify) => {
       await onRead(request);
       throw request.validationError;
     }
-    const changed = await todo.change(request.user, readId(request.params.id), request.body);
+    const changed = await change(request.user, readId(request.params.id), request.body);
     if (!changed) throw new NotFound();
     return changed;
   }
 
   async function onRemove(request: TodoRequest, reply: FastifyReply) {
-    if (!(await todo.remove(request.user, readId(request.params.id)))) throw new NotFound();
+    if (!(await remove(request.user, readId(request.params.id)))) throw new NotFound();
     reply.code(204);
   }
 };
