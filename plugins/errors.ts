@@ -7,6 +7,7 @@ import {
   NoActiveAccount,
   NotAuthenticated,
   NotFound,
+  SeveralHosts,
   Unavailable,
   UnsupportedMediaType,
   type WireError,
@@ -30,6 +31,7 @@ export default fp(
     fastify.addHook('onRequest', (request, reply, done) => {
       // RFC 9112, 3.2; Node's own answer would have no body.
       if (request.headers.host === undefined && request.raw.httpVersion === '1.1') done(new MissingHost());
+      else if (hasSeveralHosts(request.raw.rawHeaders)) done(new SeveralHosts());
       else if (request.is404) done(new NotFound());
       // The preflight route of CORS stands for every path.
       else if (request.routeOptions.url === '*') reply.callNotFound();
@@ -38,6 +40,15 @@ export default fp(
   },
   { name: 'errors', dependencies: ['request-id', 'security-headers', 'shutdown', 'cors', 'audit'] },
 );
+
+function hasSeveralHosts(rawHeaders: string[]): boolean {
+  let hosts = 0;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] as string;
+    if (name.length === 4 && name.toLowerCase() === 'host') hosts++;
+  }
+  return hosts > 1;
+}
 
 /** A request whose user was deleted after its credentials were verified is refused as if that had come before. */
 async function refusalOfDeletedUser(error: unknown, request: FastifyRequest, reply: FastifyReply) {
@@ -70,6 +81,7 @@ function toWireError(error: WireError, request: FastifyRequest): WireError {
   if (error.code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') {
     return new UnsupportedMediaType(request.headers['content-type'] ?? '');
   }
+  if (error.code === 'FST_STATIC_FORBIDDEN_PATH') return new NotFound();
   // A client that went away has an error of the connection, too.
   return error.statusCode === undefined && isUnavailable(error) ? new Unavailable() : error;
 }

@@ -25,8 +25,10 @@ export async function buildApp(config: Config): Promise<FastifyInstance> {
     genReqId: () => randomUUID(),
     trustProxy: config.TRUST_PROXY.length > 0 ? config.TRUST_PROXY : false,
     bodyLimit: 256 * 1024,
+    // From the first byte to the last; for the headers alone; and while nothing moves, for who does not read.
     requestTimeout: 30_000,
-    http: { requireHostHeader: false },
+    connectionTimeout: 30_000,
+    http: { headersTimeout: 10_000, connectionsCheckingInterval: 5_000, requireHostHeader: false },
     return503OnClosing: false,
     routerOptions: {
       ignoreTrailingSlash: true,
@@ -40,6 +42,8 @@ export async function buildApp(config: Config): Promise<FastifyInstance> {
 
   // As Django does, and not Node's answer without a body.
   app.server.on('checkExpectation', app.routing);
+  // Their bytes are bounded. Of more Node would drop those at the end, which may be a proxy's own.
+  app.server.maxHeadersCount = 0;
   app.decorate('config', { ...config, SECRET_KEY: secretKeyOf(config) });
   app.register(autoload, { dir: join(ROOM, 'plugins') });
   app.register(autoload, {

@@ -16,6 +16,7 @@ export interface WireError extends Error {
 /** The path, or the thing it names, does not exist; or it is another user's. */
 export const NotFound = createError('TODO_NOT_FOUND', 'Not found.', 404);
 export const MissingHost = createError('TODO_MISSING_HOST', 'Request has no Host header.', 400);
+export const SeveralHosts = createError('TODO_SEVERAL_HOSTS', 'Request has several Host headers.', 400);
 export const PermissionDenied = createError(
   'TODO_PERMISSION_DENIED',
   'You do not have permission to perform this action.',

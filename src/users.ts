@@ -11,9 +11,10 @@ export interface Login {
   isActive: true;
 }
 
-/** Names are compared in this form, with case. */
+/** Names are compared in this form, with case. One that is far too long is left as it is: that could take a minute. */
 export function normaliseUsername(username: string): string {
-  return trim(username).normalize('NFKC');
+  const trimmed = trim(username);
+  return trimmed.length > 1000 ? trimmed : trimmed.normalize('NFKC');
 }
 
 /** What came of an attempt to log in. */

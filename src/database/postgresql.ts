@@ -14,6 +14,7 @@ import {
   readMigrations,
   SELECT_APPLIED,
 } from './migrations.ts';
+import { fillPage } from './pages.ts';
 import {
   type Database,
   type LiveUser,
@@ -149,6 +150,10 @@ export function changeSql(columns: readonly string[], isOwn: boolean): string {
     WHERE id = $${columns.length + 1}${isOwn ? ` AND owner_id = $${columns.length + 2}` : ''} RETURNING ${COLUMNS}`;
 }
 
+function* toJson(rows: TodoRow[]): Generator<[id: number, json: string]> {
+  for (const row of rows) yield [row.id, JSON.stringify(row)];
+}
+
 type StoredUser = Omit<LiveUser, 'credential'>;
 type StoredToken = { tokenId: number; scopes: string | null; last_used_at: Date | null; expires_at: Date | null };
 
@@ -195,8 +200,7 @@ function prepareStatements(pool: Pool, named: boolean): Statements {
       const rows = viewer.isSuperuser
         ? await read<TodoRow>('pageAny', [after, limit + 1])
         : await read<TodoRow>('pageOwn', [after, limit + 1, viewer.id]);
-      const todos = rows.slice(0, limit);
-      return { json: JSON.stringify(todos), next: rows.length > limit ? todos.at(-1)?.id : undefined };
+      return fillPage(toJson(rows), limit);
     },
     readTodo,
     async addTodo(ownerId, { title, body, is_completed, date_created }) {

@@ -13,11 +13,11 @@ import {
   readMigrations,
   SELECT_APPLIED,
 } from './migrations.ts';
+import { fillPage, type Page } from './pages.ts';
 import {
   type Credential,
   type Database,
   type LiveUser,
-  type Page,
   type Statements,
   TODO_COLUMNS,
   type TodoRow,
@@ -201,10 +201,8 @@ function prepareStatements(connection: Sqlite.Database, turns: Mutex, { read, fo
   }
 
   function readPage(viewer: Viewer, after: number, limit: number): Page {
-    const rows = viewer.isSuperuser ? pageAny.all(after, limit + 1) : pageOwn.all(viewer.id, after, limit + 1);
-    const todos = rows.slice(0, limit);
-    const json = `[${todos.map(([, todo]) => todo).join(',')}]`;
-    return { json, next: rows.length > limit ? todos.at(-1)?.[0] : undefined };
+    const rows = viewer.isSuperuser ? pageAny.iterate(after, limit + 1) : pageOwn.iterate(viewer.id, after, limit + 1);
+    return fillPage(rows, limit);
   }
 
   const nameOf = (viewer: Viewer) => (viewer.isSuperuser ? 'any' : viewer.id);

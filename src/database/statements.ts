@@ -1,4 +1,5 @@
 import type { Prisma } from './extend.ts';
+import type { Page } from './pages.ts';
 
 /** An open database of either provider. */
 export interface Database {
@@ -34,14 +35,6 @@ export interface TodoRow {
   date_created: string;
   last_modified: string;
   owner: number;
-}
-
-/** Todos as the API shows them. */
-export interface Page {
-  /** the array, as JSON text */
-  json: string;
-  /** the id after which the next page begins, where there is one */
-  next?: number | undefined;
 }
 
 /** What a client may write. */

@@ -30,6 +30,8 @@ for (const path of ['/docs', '/docs/']) {
     assert.deepEqual(await page.locator('.opblock-tag').evaluateAll(TAGS), [
       'Tokens',
       'JWT',
+      'Sessions',
+      'Accounts',
       'Todos',
       'Todos, original paths',
       'Health',

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import audit from '../../plugins/audit.ts';
 import cors from '../../plugins/cors.ts';
 import errors from '../../plugins/errors.ts';
 import openapi from '../../plugins/openapi.ts';
@@ -33,7 +34,7 @@ test('GET /readyz is 503 while the database does not answer, for a reason that o
     if (isBroken) throw new Error('disk I/O error');
     return [];
   };
-  const service = await serve(t, [requestId, securityHeaders, shutdown, cors, errors, openapi], (app) => {
+  const service = await serve(t, [requestId, securityHeaders, shutdown, cors, audit, errors, openapi], (app) => {
     app.decorate('prisma', { $queryRaw } as never);
     app.register(readyz as never, { prefix: '/readyz' });
   });

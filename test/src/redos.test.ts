@@ -23,7 +23,7 @@ const REGEX = /\/(?![/*])(?:[^/\\[\n]|\\.|\[(?:[^\]\\\n]|\\.)*\])+\/[a-z]*/y;
 const TEMPLATE = /(?:[^`\\$]|\\[\s\S]|\$(?!\{))*(?:`|\$\{)/y;
 const BEFORE_REGEX = /^(?:|return|typeof|case|in|of|new|delete|void|throw|await|yield|else|do|[^\w$)\]}'"`].*)$/;
 
-/** The words, strings, regular expressions and signs of TypeScript code; a template is a brace before code and a backtick at its end. */
+/** The words, strings, regular expressions and signs of TypeScript code; of templates, the code in them. */
 function readTokens(code: string): string[] {
   const tokens: string[] = [];
   const templates: number[] = [];
@@ -94,8 +94,8 @@ const { addUser, build, configure, logIn, makeDatabase, PASSWORD, send, temporar
 );
 const { startServer } = await import('./helper.ts');
 const { ConfigError } = await import('../../src/config.ts');
-const setting = { REGISTRATION: 'open', CORS_ORIGINS: 'https://app.example', TRUST_PROXY: '127.0.0.1' };
-const service = await build({ after: after as TestContext['after'] }, setting);
+const common = { REGISTRATION: 'open', CORS_ORIGINS: 'https://app.example', TRUST_PROXY: '127.0.0.1' };
+const service = await build({ after: after as TestContext['after'] }, common);
 await addUser(service, 'paul');
 const { token } = await logIn(service, 'paul');
 globalThis.RegExp = Original;
@@ -138,8 +138,8 @@ test('every pattern of the service takes time in proportion to its text', async 
   for (const [literal, { source, flags, where }] of different) {
     await t.test(`${literal} of ${where}`, () => {
       // `unknown` is not good enough.
-      const { status, ...found } = checkSync(source, flags, { timeout: 60_000 });
-      assert.equal(status, 'safe', JSON.stringify(found));
+      const found = checkSync(source, flags, { timeout: 60_000 });
+      assert.equal(found.status, 'safe', found.status === 'vulnerable' ? found.attack.pattern : 'not proven');
     });
   }
 });
@@ -186,6 +186,7 @@ const typed =
   () => ['POST', LIST, { headers: { 'content-type': type }, body, authorization }];
 const HEADER = 15_000;
 
+// Sent several times, one after the other: what takes seconds then takes too long.
 const hostile: [what: string, times: number, ask: Ask][] = [
   ['a title of spaces', 5, write(LIST, { title: fill(' ') })],
   ['a title between spaces', 5, write(LIST, { title: `a${fill(' ', KIB256 - 2)}b` })],
@@ -256,22 +257,21 @@ const hostile: [what: string, times: number, ask: Ask][] = [
   ],
   ['a name of letters at a login', 3, login(fill('a'))],
   ['a name of spaces at a login', 3, login(`a${fill(' ', KIB256 - 2)}b`)],
-  ['a name of marks at a login', 15, login(MARKS)],
-  ['a name of other marks at a login', 15, login(OTHER_MARKS)],
-  ['a name of marks at the other login', 15, anonymous('/api/jwt/token/', () => ({ username: MARKS, password: 'x' }))],
+  ['a name of marks at a login', 4, login(MARKS)],
+  ['a name of other marks at a login', 4, login(OTHER_MARKS)],
+  ['a name of marks at the other login', 4, anonymous('/api/jwt/token/', () => ({ username: MARKS, password: 'x' }))],
   ['a new name of signs', 1, register({ username: `${fill('a.', 149)}!` })],
   ['a new name of marks', 2, register({ username: MARKS })],
   ['a new address of dots', 1, register({ email: `${fill('a.', 120)}@${fill('a.', 130)}@` })],
   ['a new address of signs', 1, register({ email: fill('a@', 254) })],
   ['a new address of 256 KB', 1, register({ email: `a@${fill('a.')}` })],
   ['a new password of digits', 1, register({ password: `${fill('1', KIB256 - 1)}x` })],
-  ['a new password of marks', 6, register({ password: MARKS })],
-  ['a new password of other marks', 6, register({ password: OTHER_MARKS })],
+  ['a new password of marks', 3, register({ password: MARKS })],
   ['a new password of signs for letters', 1, register({ password: fill('4@8({[<36901!|7$5+%2') })],
   ['a new password of dates', 1, register({ password: fill('11/11/11') })],
   [
     'another password of marks',
-    6,
+    3,
     () => [
       'POST',
       '/api/v1/users/me/password/',
@@ -286,7 +286,7 @@ const hostile: [what: string, times: number, ask: Ask][] = [
 test('whatever is sent is answered', async (t) => {
   const { DATABASE_URL } = service.app.config;
   const limits = { LOGIN_THROTTLE: 'on', LOGIN_FAILURES_PER_USER: '1000', LOGIN_FAILURES_PER_ADDRESS: '1000' };
-  const run = { directory: temporaryDirectory(t), settings: { ...limits, ...setting, DATABASE_URL } };
+  const run = { directory: temporaryDirectory(t), settings: { ...limits, ...common, DATABASE_URL } };
   let server = await startServer(t, run);
   let n = 0;
   for (const [what, times, ask] of hostile) {

@@ -77,9 +77,11 @@ const routes: FastifyPluginAsyncTypebox = async (fastify) => {
 
 type TodoRequest = FastifyRequest<{ Params: { id: string } }>;
 
-/** The service's address as the client has it; empty where its Host header is none. */
+/** The service's address as the client has it; empty where its Host header, or what a proxy says, is none. */
 function originOf({ protocol, host }: FastifyRequest): string {
-  return HOST.test(host) && URL.canParse(`${protocol}://${host}`) ? `${protocol}://${host}` : '';
+  return /^https?$/.test(protocol) && HOST.test(host) && URL.canParse(`${protocol}://${host}`)
+    ? `${protocol}://${host}`
+    : '';
 }
 
 const HOST = /^([a-z0-9._-]+|\[[a-f0-9:.]+\])(:\d+)?$/i;

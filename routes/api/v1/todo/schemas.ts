@@ -59,7 +59,12 @@ const Id = Type.Object({
 });
 const Page = Type.Object({
   limit: Type.Optional(
-    Type.Integer({ minimum: 1, maximum: 1000, default: 1000, description: 'How many todos at most.' }),
+    Type.Integer({
+      minimum: 1,
+      maximum: 1000,
+      default: 1000,
+      description: 'How many todos at most; fewer come where they are long, with a `Link` to go on.',
+    }),
   ),
   cursor: Type.Optional(Type.String({ description: 'Where to go on, out of the `Link` header of the page before.' })),
 });
