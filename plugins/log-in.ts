@@ -12,7 +12,8 @@ declare module 'fastify' {
      */
     logIn(request: FastifyRequest, credentials: Credentials): Promise<Login | undefined>;
     /**
-     * The user of an authenticated request, and their login where this is their password.
+     * The user of an authenticated request, and their login where this is their password; fails
+     * (`isMissing`) where they were deleted.
      * @throws {Throttled} where too many failed before
      */
     provePassword(
@@ -63,8 +64,12 @@ export default fp(
     });
 
     fastify.decorate('provePassword', async (request, password) => {
-      const user = await prisma.user.findUniqueOrThrow({ where: { id: request.user.id }, omit: { password: true } });
-      return { user, login: await attempt(request, { username: user.username, password }) };
+      const find = () => prisma.user.findUniqueOrThrow({ where: { id: request.user.id }, omit: { password: true } });
+      const user = await find();
+      const login = await attempt(request, { username: user.username, password });
+      // Refused as a deleted user who was deleted meanwhile.
+      if (!login) await find();
+      return { user, login };
     });
 
     fastify.decorate('throttleRegistration', async (request) => {
