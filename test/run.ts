@@ -34,4 +34,5 @@ const server = process.env.TEST_DATABASE_URL ? undefined : await startPostgresql
 const url = process.env.TEST_DATABASE_URL ?? (server?.url as string);
 const onPostgresql = await runSuite('PostgreSQL', { TEST_DATABASE_URL: url });
 await server?.remove();
-process.exitCode = onSqlite && onPostgresql ? 0 : 1;
+// Said outright: what ends the server with the process would make it 0 otherwise.
+process.exit(onSqlite && onPostgresql ? 0 : 1);
