@@ -16,6 +16,8 @@ import type { Answer } from './limit.ts';
 import type { Load, Measure } from './load.ts';
 
 const ROUNDS = 5;
+// Node writes these itself.
+const OF_NODE = ['connection', 'content-length', 'date', 'keep-alive'];
 const PASSWORD = 'wintry-marble-otter-51';
 
 interface Work {
@@ -198,9 +200,6 @@ async function send(origin: string, request: Partial<Load['requests'][number]> &
   const own = [...answer.headers].filter(([name]) => !OF_NODE.includes(name));
   return { method, path, status: answer.status, headers: Object.fromEntries(own), body: await answer.text() };
 }
-
-// Node writes these itself.
-const OF_NODE = ['connection', 'content-length', 'date', 'keep-alive'];
 
 function writeTable(table: string) {
   const { version, dependencies, devDependencies } = JSON.parse(readFileSync(packagePath('package.json'), 'utf8'));

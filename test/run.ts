@@ -21,7 +21,7 @@ function testFiles(room: string): string[] {
 async function runSuite(title: string, env: Record<string, string>): Promise<boolean> {
   console.log(`\n${title}`);
   const { TEST_DATABASE_URL: _, ...inherited } = process.env;
-  const child = spawn(process.execPath, ['--test', '--test-concurrency=2', ...files], {
+  const child = spawn(process.execPath, ['--test', '--test-concurrency=2', '--test-timeout=600000', ...files], {
     stdio: 'inherit',
     env: { ...inherited, ...env },
   });
