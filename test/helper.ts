@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, RouteOptions } from 'fastify';
 import { Client } from 'pg';
 import { buildApp } from '../src/app.ts';
 import { type Config, loadConfig } from '../src/config.ts';
@@ -107,6 +108,22 @@ export async function build(t: Pick<TestContext, 'after'>, settings: Record<stri
   const { port } = app.server.address() as AddressInfo;
   const origin = `http://127.0.0.1:${port}`;
   return { app, origin, send: (method, path, options) => send(origin, method, path, options) };
+}
+
+/** The real app as `build` makes it, with every route that is registered in it, hidden ones too. */
+export async function buildWithRoutes(
+  t: Pick<TestContext, 'after'>,
+  settings: Record<string, string>,
+): Promise<TestApp & { routes: RouteOptions[] }> {
+  const routes: RouteOptions[] = [];
+  const watch = (message: unknown) => {
+    const { fastify } = message as { fastify: FastifyInstance };
+    fastify.addHook('onRoute', (route) => void routes.push(route));
+  };
+  subscribe('fastify.initialization', watch);
+  const service = await build(t, settings);
+  unsubscribe('fastify.initialization', watch);
+  return { ...service, routes };
 }
 
 export interface Answer {

@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict';
-import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { before, suite, type TestContext, test } from 'node:test';
-import type { FastifyInstance, RouteOptions } from 'fastify';
+import type { RouteOptions } from 'fastify';
 import { obtainApiToken, type Scope } from '../../src/api-tokens.ts';
 import { Prisma } from '../../src/database/generated/sqlite/client.ts';
 import { hashPassword } from '../../src/passwords.ts';
 import { lifetimesOf, startSession } from '../../src/sessions.ts';
-import { type Answer, build, PASSWORD, SECRET_KEY, type SendOptions, type TestApp } from '../helper.ts';
+import { type Answer, buildWithRoutes, PASSWORD, SECRET_KEY, type SendOptions, type TestApp } from '../helper.ts';
 import { claimsOf, forge } from '../plugins/helper-jwt.ts';
 import { exchange } from '../plugins/helper-socket.ts';
 
@@ -275,16 +274,10 @@ let hash: string;
 let cast: Cast;
 /** those that open nothing, and those of paul, of john and of a superuser */
 let credentials: Credential[];
-const routes: RouteOptions[] = [];
+let routes: RouteOptions[];
 
 before(async (t) => {
-  const watch = (message: unknown) => {
-    const { fastify } = message as { fastify: FastifyInstance };
-    fastify.addHook('onRoute', (route) => void routes.push(route));
-  };
-  subscribe('fastify.initialization', watch);
-  service = await build(t as TestContext, { REGISTRATION: 'open' });
-  unsubscribe('fastify.initialization', watch);
+  ({ routes, ...service } = await buildWithRoutes(t as TestContext, { REGISTRATION: 'open' }));
   hash = await hashPassword(PASSWORD);
   cast = await makeCast();
   credentials = REFUSED.map(([what, authorize, refusal]) => ({ what, authorization: authorize(cast), refusal }));

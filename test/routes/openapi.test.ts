@@ -1,31 +1,26 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { join } from 'node:path';
 import { before, type TestContext, test } from 'node:test';
 import { promisify } from 'node:util';
 import { Ajv2020 } from 'ajv/dist/2020.js';
-import type { FastifyInstance, RouteOptions } from 'fastify';
+import type { RouteOptions } from 'fastify';
 import { MissingHost } from '../../src/errors.ts';
 import { isDay, isInstant } from '../../src/fields.ts';
 import { BODY_TYPES } from '../../src/schemas.ts';
-import { build, temporaryDirectory } from '../helper.ts';
+import { build, buildWithRoutes, temporaryDirectory } from '../helper.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: the tests know the form of an OpenAPI document
 type Json = any;
 
 let document: Json;
 let operations: { method: string; path: string; name: string; operation: Json }[];
-const routes: RouteOptions[] = [];
+let routes: RouteOptions[];
 
 before(async (t) => {
-  const watch = (message: unknown) => {
-    const { fastify } = message as { fastify: FastifyInstance };
-    fastify.addHook('onRoute', (route) => void routes.push(route));
-  };
-  subscribe('fastify.initialization', watch);
-  const { send } = await build(t as TestContext, { REGISTRATION: 'open' });
-  unsubscribe('fastify.initialization', watch);
+  const service = await buildWithRoutes(t as TestContext, { REGISTRATION: 'open' });
+  const { send } = service;
+  routes = service.routes;
   const answer = await send('GET', '/openapi.json');
   assert.equal(answer.status, 200);
   document = answer.body;

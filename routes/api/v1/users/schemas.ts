@@ -54,13 +54,14 @@ export const account: Account = {
   last_login: null,
 };
 
-const password = Secret({
-  description: 'At least 8 characters, not all digits, not like the name or the address, and not easy to guess.',
-  examples: ['wintry-marble-otter-51'],
-});
+export const NewPassword = (example: string) =>
+  Secret({
+    description: 'At least 8 characters, not all digits, not like the name or the address, and not easy to guess.',
+    examples: [example],
+  });
 
 const NewAccount = Type.Object(
-  { username: fields.username, email: Type.Optional(fields.email), password },
+  { username: fields.username, email: Type.Optional(fields.email), password: NewPassword('wintry-marble-otter-51') },
   {
     title: 'NewAccount',
     'x-examples': {

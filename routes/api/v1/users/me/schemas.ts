@@ -1,7 +1,7 @@
 import { Type } from 'typebox';
 import { Secret } from '../../../../../src/fields.ts';
 import { answer, BODY_TYPES, badBody, errors } from '../../../../../src/schemas.ts';
-import { Account, account } from '../schemas.ts';
+import { Account, account, NewPassword } from '../schemas.ts';
 
 const AccountChange = Type.Object(
   { email: Type.Optional(Account.properties.email) },
@@ -15,10 +15,7 @@ const AccountChange = Type.Object(
 const PasswordChange = Type.Object(
   {
     current_password: Secret({ description: 'The password as it is.', examples: ['wintry-marble-otter-51'] }),
-    new_password: Secret({
-      description: 'At least 8 characters, not all digits, not like the name or the address, and not easy to guess.',
-      examples: ['quiet-lantern-walrus-92'],
-    }),
+    new_password: NewPassword('quiet-lantern-walrus-92'),
   },
   {
     title: 'PasswordChange',
