@@ -1,8 +1,8 @@
 import { Ajv } from 'ajv';
 import fp from 'fastify-plugin';
-import type { TObject } from 'typebox';
 import { FieldErrors } from '../src/errors.ts';
 import { compileNormaliser, fieldErrors, isDay, isInstant, isObject, notAnObject } from '../src/fields.ts';
+import type { TObject } from '../src/typebox.ts';
 
 /**
  * Validates bodies, queries and parameters by their schemas, with the leniency and the messages of
@@ -15,6 +15,8 @@ export default fp(
       allErrors: true,
       verbose: true,
       strict: false,
+      meta: false,
+      validateSchema: false,
       formats: { date: isDay, 'date-time': isInstant, password: true },
     });
     fastify.setValidatorCompiler<TObject>(({ schema }) => {

@@ -3,8 +3,7 @@ import { isIP } from 'node:net';
 import { resolve } from 'node:path';
 import { parseEnv } from 'node:util';
 import { Ajv, type ErrorObject } from 'ajv';
-import { envSchema } from 'env-schema';
-import { type Static, Type } from 'typebox';
+import { type Static, Type } from './typebox.ts';
 
 const list = (options: { description: string; pattern?: string }) =>
   Type.Unsafe<string[]>({ type: 'string', default: '', separator: ',', ...options });
@@ -138,6 +137,15 @@ export type Config = Static<typeof Config>;
 export class ConfigError extends Error {}
 
 const SETTINGS = Object.keys(Config.properties);
+const isConfig = new Ajv({
+  allErrors: true,
+  coerceTypes: true,
+  useDefaults: true,
+  removeAdditional: 'all',
+  meta: false,
+  validateSchema: false,
+  keywords: ['separator'],
+}).compile<Config>(Config);
 const LISTS = new Set(SETTINGS.filter((name) => 'separator' in Config.properties[name as keyof Config]));
 const DESCRIPTIONS = Object.fromEntries(
   Object.entries(Config.properties).map(([name, setting]) => [name, (setting as { description?: string }).description]),
@@ -153,27 +161,11 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env, directory = pro
   const problems = Object.keys(file)
     .filter((name) => !SETTINGS.includes(name))
     .map((name) => `${name} in .env is not a setting of this service`);
-  const data = tidyLists({ ...withoutBlanks(file), ...withoutBlanks(env) });
-  const ajv = new Ajv({
-    allErrors: true,
-    coerceTypes: true,
-    useDefaults: true,
-    removeAdditional: true,
-    keywords: [envSchema.keywords.separator],
-  });
-  try {
-    const config = envSchema<Config>({
-      schema: structuredClone(Config),
-      data,
-      env: false,
-      ajv,
-    });
-    problems.push(...findProblems(config));
-    if (problems.length === 0) return config;
-  } catch (error) {
-    problems.push(...((error as { errors?: ErrorObject[] }).errors ?? []).map(describe));
-  }
-  throw new ConfigError(problems.join('\n'));
+  const settings: unknown = tidyLists({ ...withoutBlanks(file), ...withoutBlanks(env) });
+  const config = isConfig(settings) ? splitLists(settings) : undefined;
+  problems.push(...(config ? findProblems(config) : (isConfig.errors ?? []).map(describe)));
+  if (!config || problems.length > 0) throw new ConfigError(problems.join('\n'));
+  return config;
 }
 
 function withoutBlanks(settings: NodeJS.Dict<string>): NodeJS.Dict<string> {
@@ -191,6 +183,15 @@ function tidyLists(settings: NodeJS.Dict<string>): NodeJS.Dict<string> {
   return Object.fromEntries(
     Object.entries(settings).map(([name, value]) => [name, LISTS.has(name) ? tidy(value ?? '') : value]),
   );
+}
+
+/** A list is one text in the environment, and so for the schema. */
+function splitLists(settings: Config): Config {
+  const lists = Object.entries(settings).filter(([name]) => LISTS.has(name));
+  return {
+    ...settings,
+    ...Object.fromEntries(lists.map(([name, list]) => [name, list ? String(list).split(',') : []])),
+  };
 }
 
 function readEnvFile(path: string): NodeJS.Dict<string> {

@@ -1,5 +1,4 @@
 import { text as readStream } from 'node:stream/consumers';
-import { password as askSecret, text as askText, log } from '@clack/prompts';
 import { type Config, loadConfig } from './config.ts';
 import { openDatabase, type Prisma } from './database/index.ts';
 import { CommandError } from './errors.ts';
@@ -39,7 +38,14 @@ export async function askFor(option: string, check: (value: string) => string): 
     }
     return undefined;
   };
-  return check(answerOf(await askText({ message: `${option.replace(/^--/, '')}:`, validate })));
+  const { text } = await import('@clack/prompts');
+  return check(answerOf(await text({ message: `${option.replace(/^--/, '')}:`, validate })));
+}
+
+/** Asks on the terminal, where no is the answer that takes no key. */
+export async function confirm(message: string): Promise<boolean> {
+  const prompts = await import('@clack/prompts');
+  return (await prompts.confirm({ message, initialValue: false })) === true;
 }
 
 export interface PasswordOptions {
@@ -56,12 +62,13 @@ export async function readNewPassword(options: PasswordOptions, person: Person, 
   if (given) return accept(given, person);
   if (!process.stdin.isTTY)
     throw new CommandError('Give the password by --password-stdin; there is no terminal to ask on.');
+  const prompts = await import('@clack/prompts');
   for (;;) {
-    const password = answerOf(await askSecret({ message: 'password:' }));
-    const again = answerOf(await askSecret({ message: 'password (again):' }));
+    const password = answerOf(await prompts.password({ message: 'password:' }));
+    const again = answerOf(await prompts.password({ message: 'password (again):' }));
     const faults = password === again ? await findPasswordFaults(password, person) : ["Your passwords didn't match."];
     if (faults.length === 0) return password;
-    log.error(faults.join('\n'));
+    prompts.log.error(faults.join('\n'));
   }
 }
 

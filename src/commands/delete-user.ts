@@ -1,6 +1,5 @@
-import { confirm } from '@clack/prompts';
 import type { Command } from 'commander';
-import { findUser, withDatabase } from '../console.ts';
+import { confirm, findUser, withDatabase } from '../console.ts';
 import { CommandError } from '../errors.ts';
 import { deleteUser as remove } from '../users.ts';
 
@@ -12,8 +11,7 @@ export function deleteUser(program: Command) {
     .action((username: string, { yes }: { yes?: boolean }) =>
       withDatabase(async (prisma) => {
         const user = await findUser(prisma, username);
-        const message = `Delete ${user.username} and all their todos?`;
-        if (!yes && process.stdin.isTTY && (await confirm({ message, initialValue: false })) !== true) {
+        if (!yes && process.stdin.isTTY && !(await confirm(`Delete ${user.username} and all their todos?`))) {
           throw new CommandError('Cancelled.');
         }
         if (!(await remove(prisma, user.id))) {

@@ -209,19 +209,19 @@ function prepareStatements(connection: Sqlite.Database, turns: Mutex, { read, fo
 
   return {
     async findTokenUser(digest) {
-      const user = read(`token ${digest}`, () => toTokenUser(findTokenUser.get(digest)));
+      const user = await read(`token ${digest}`, () => toTokenUser(findTokenUser.get(digest)));
       return hasExpired(user?.credential) ? undefined : user;
     },
     noteTokenUse: (id, before) => write(() => void noteTokenUse.run(id, before.toISOString().replace('Z', '+00:00'))),
-    findSessionUser: async (sid, userId) =>
+    findSessionUser: (sid, userId) =>
       read(`session ${sid} ${userId}`, () => toSessionUser(sid, findSessionUser.get(sid, userId))),
-    pageTodos: async (viewer, after, limit) =>
+    pageTodos: (viewer, after, limit) =>
       read(
         `page ${nameOf(viewer)} ${after} ${limit}`,
         () => readPage(viewer, after, limit),
         ({ json }) => json.length,
       ),
-    readTodo: async (viewer, id) =>
+    readTodo: (viewer, id) =>
       read(
         `todo ${nameOf(viewer)} ${id}`,
         () => readTodo(viewer, id),

@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { Type } from 'typebox';
 import { answer } from '../../../src/schemas.ts';
+import { Type } from '../../../src/typebox.ts';
 
 const member = (description: string) => Type.Optional(Type.String({ description }));
 

@@ -1,4 +1,3 @@
-import { type TSchema, Type } from 'typebox';
 import { JwtBlacklisted, JwtInvalid, JwtWrongType, NoActiveAccount, UserInactive } from '../../../../src/errors.ts';
 import { Text } from '../../../../src/fields.ts';
 import {
@@ -11,6 +10,7 @@ import {
   examplesOf,
   Unauthorized,
 } from '../../../../src/schemas.ts';
+import { type TSchema, Type } from '../../../../src/typebox.ts';
 import { Credentials, missingCredentials } from '../../token/schemas.ts';
 
 const ACCESS =

@@ -1,9 +1,9 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { Static } from 'typebox';
 import { nextLink, readCursor } from '../../../../src/cursors.ts';
 import { NotFound } from '../../../../src/errors.ts';
 import { readId } from '../../../../src/ids.ts';
+import type { Static } from '../../../../src/typebox.ts';
 import * as schemas from './schemas.ts';
 
 const READ = { scope: 'todo:read' } as const;

@@ -1,6 +1,6 @@
-import { Type } from 'typebox';
 import { Day, Flag, Text } from '../../../../src/fields.ts';
 import { answer, BODY_TYPES, badBody, badFields, errors } from '../../../../src/schemas.ts';
+import { Type } from '../../../../src/typebox.ts';
 
 const fields = {
   title: Text({

@@ -1,0 +1,17 @@
+import { SerializerSelector } from '@fastify/fast-json-stringify-compiler';
+import fp from 'fastify-plugin';
+
+/** Fastify's own serialisers of answers, made once for each schema: the routes share those of most errors. */
+export default fp(
+  async (fastify) => {
+    const compile = SerializerSelector()();
+    const serializers = new Map<string, ReturnType<typeof compile>>();
+    fastify.setSerializerCompiler((definition) => {
+      const key = JSON.stringify(definition.schema);
+      const serializer = serializers.get(key) ?? compile(definition as Parameters<typeof compile>[0]);
+      serializers.set(key, serializer);
+      return serializer;
+    });
+  },
+  { name: 'serialization' },
+);
