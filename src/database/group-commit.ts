@@ -7,11 +7,14 @@ interface Waiting {
   reject(error: unknown): void;
 }
 
+// How long the first write of a group waits at most for others to come.
+const MAX_WAIT_MS = 2;
+
 /**
- * Gives the function that runs writes, each a single statement, in groups: those of one tick share a
- * transaction, and so one wait for the disk, and each is answered when the transaction is on it. A
- * statement that fails undoes itself alone; where the commit fails, all fail. A group takes its turn
- * with Prisma's transactions. `onCommit` is called after each commit, before its writes are answered.
+ * Gives the function that runs writes, each a single statement, in groups: those that come close after
+ * each other share a transaction, and so one wait for the disk, and each is answered when the transaction
+ * is on it. A statement that fails undoes itself alone; where the commit fails, all fail. A group takes
+ * its turn with Prisma's transactions. `onCommit` is called after each commit, before its writes are answered.
  */
 export function groupWrites(
   connection: Sqlite.Database,
@@ -22,14 +25,20 @@ export function groupWrites(
   const commit = connection.prepare('COMMIT');
   const rollback = connection.prepare('ROLLBACK');
   let waiting: Waiting[] = [];
+  let waitingSince = 0;
 
   return (run) =>
     new Promise((resolve, reject) => {
-      if (waiting.push({ run, resolve, reject }) === 1) setImmediate(flush);
+      if (waiting.push({ run, resolve, reject }) > 1) return;
+      waitingSince = performance.now();
+      setImmediate(gather, 0);
     });
 
-  function flush(): void {
-    if (turns.isLocked()) turns.runExclusive(runGroup);
+  /** A group is complete when a turn of the event loop brings no more writes to it. */
+  function gather(before: number): void {
+    const isGrowing = waiting.length > before && performance.now() - waitingSince < MAX_WAIT_MS;
+    if (isGrowing) setImmediate(gather, waiting.length);
+    else if (turns.isLocked()) turns.runExclusive(runGroup);
     else runGroup();
   }
 

@@ -83,7 +83,7 @@ globalThis.RegExp = new Proxy(Original, {
     const made = new target(source, flags);
     const frames = new Error().stack?.split('\n').slice(2) ?? [];
     const where = frames.find((frame) => !frame.includes('node:internal'))?.trim() ?? '';
-    if (!/node_modules\/(?!ajv\/|find-my-way\/)/.test(where)) {
+    if (!/node_modules\/(?!ajv\/|find-my-way\/)|src\/typebox\.js/.test(where)) {
       constructed.push({ source: made.source, flags: made.flags, where });
     }
     return made;
