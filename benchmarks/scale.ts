@@ -68,8 +68,9 @@ async function prepare(
     size: todos,
     scans: await explain(prisma),
     operations: {
-      'list, first page': () => prisma.todo.page(viewer, 0, LIMIT),
-      'list, thousandth page': () => prisma.todo.page(viewer, thousandth, LIMIT),
+      'list, first page': () => prisma.todo.page(viewer, { order: 'id', isDescending: false, limit: LIMIT }),
+      'list, thousandth page': () =>
+        prisma.todo.page(viewer, { order: 'id', isDescending: false, limit: LIMIT, after: [thousandth] }),
       get: (i) => prisma.todo.read(viewer, pick(i)),
       create: () => prisma.todo.add(owner, fields),
     },
@@ -103,7 +104,8 @@ function median(samples: number[]): number {
   return samples.sort((a, b) => a - b)[samples.length >> 1] as number;
 }
 
-const changes = (sql: typeof sqlite.changeSql) => [true, false].map((isOwn) => sql(['title', 'is_completed'], isOwn));
+const changes = (sql: typeof sqlite.changeSql) =>
+  [true, false].map((isOwn) => sql(['title', 'is_completed'], isOwn, false));
 
 async function explainSqlite(prisma: Prisma): Promise<string[]> {
   const scans: string[] = [];

@@ -3,6 +3,14 @@ import swagger from '@fastify/swagger';
 import fp from 'fastify-plugin';
 import { version } from '../src/package.ts';
 import { errors } from '../src/schemas.ts';
+import type { TObject } from '../src/typebox.ts';
+
+declare module 'fastify' {
+  interface FastifySchema {
+    /** Request headers for the document alone: what of them is no condition is one that does not hold. */
+    'x-headers'?: TObject;
+  }
+}
 
 /** The OpenAPI document, made of the schemas that validate and serialise; served at /openapi.json and /docs/. */
 export default fp(
@@ -56,7 +64,11 @@ export default fp(
       },
       // Every path answers with and without its trailing slash; the document has it without.
       transform: ({ schema, url }) => ({
-        schema: { ...schema, response: { ...errors(400), ...(schema?.response as object), ...errors(431, 500) } },
+        schema: {
+          ...schema,
+          ...(schema?.['x-headers'] && { headers: schema['x-headers'] }),
+          response: { ...errors(400), ...(schema?.response as object), ...errors(431, 500) },
+        },
         url: url.replace(/(?<=.)\/$/, ''),
       }),
       transformObject: (document) => ('openapiObject' in document ? finish(document.openapiObject as Document) : {}),

@@ -35,6 +35,12 @@ export const MultipartParseError = createError<[string]>(
   400,
 );
 export const BodyTooLarge = createError('TODO_BODY_TOO_LARGE', 'Request body is too large.', 413);
+/** A thing is not as the request's `If-Match` expects it. */
+export const PreconditionFailed = createError(
+  'TODO_PRECONDITION_FAILED',
+  'The todo has changed since; read it again.',
+  412,
+);
 /** Too many attempts; the same may be tried again after some seconds. */
 export class Throttled extends createError<[string]>('TODO_THROTTLED', 'Request was throttled. %s', 429) {
   /** whole seconds */

@@ -28,6 +28,16 @@ export const Day = (options: { description: string; examples?: string[] }) =>
 export const Instant = (options: { description: string; examples?: (string | null)[] }) =>
   Type.Unsafe<string | null>({ type: ['string', 'null'], format: 'date-time', ...options });
 
+/** A moment as ISO 8601, in UTC where no offset is given, or a day, for its beginning. */
+export const Since = (options: { description: string; examples?: string[] }) =>
+  Type.String({ format: 'date-time', 'x-accepts-day': true, ...options });
+
+/** One of a few words. */
+export const Choice = <Word extends string>(
+  words: readonly Word[],
+  options: { description: string; default?: Word; examples?: Word[] },
+) => Type.Unsafe<Word>({ type: 'string', enum: words, ...options });
+
 /** Some of a few words, as a list or as text with spaces between them; null for none. */
 export const Words = <Word extends string>(
   words: readonly Word[],
@@ -88,12 +98,14 @@ export function trim(text: string): string {
 
 type Normaliser = (value: unknown) => unknown;
 
-function normaliserOf(schema: TSchema & { type?: string | string[]; format?: string }): Normaliser {
+function normaliserOf(
+  schema: TSchema & { type?: string | string[]; format?: string; 'x-accepts-day'?: boolean },
+): Normaliser {
   if (schema.type === 'boolean') return toFlag;
   if (schema.type === 'integer') return toInteger;
   if (schema.type?.includes('array')) return toWords;
   if (schema.format === 'date') return toDay;
-  if (schema.format === 'date-time') return toInstant;
+  if (schema.format === 'date-time') return schema['x-accepts-day'] ? toSince : toInstant;
   return schema.format === 'password' ? toText : (value) => trimmed(toText(value));
 }
 
@@ -130,6 +142,11 @@ function toInstant(value: unknown): unknown {
   return (typeof value === 'string' && readInstant(trim(value))) || value;
 }
 
+function toSince(value: unknown): unknown {
+  const day = toDay(value);
+  return typeof day === 'string' && isDay(day) ? `${day}T00:00:00.000Z` : toInstant(value);
+}
+
 const INSTANT = /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)(Z|[+-]\d\d:?\d\d)?$/;
 
 function readInstant(text: string): string | undefined {
@@ -141,6 +158,11 @@ function readInstant(text: string): string | undefined {
 /** Whether a text is a moment in the form that `Instant` is brought into. */
 export function isInstant(text: string): boolean {
   return readInstant(text) === text;
+}
+
+/** Whether a text can be stored, and is no longer than so many code points. */
+export function isText(text: string, maxLength: number): boolean {
+  return forbiddenCharacters(text).length === 0 && [...text].length <= maxLength;
 }
 
 /**
@@ -176,7 +198,7 @@ export function isDay(text: string): boolean {
   return !Number.isNaN(date.getTime()) && date.toISOString().startsWith(text);
 }
 
-type Fault = ErrorObject & { parentSchema?: { type?: string; format?: string } };
+type Fault = ErrorObject & { parentSchema?: { type?: string; format?: string; 'x-accepts-day'?: boolean } };
 
 /** The messages for the client, by field; Ajv's `verbose` and `allErrors` must be on. */
 export function fieldErrors(faults: ErrorObject[]): Record<string, string[]> {
@@ -195,8 +217,9 @@ function messagesFor({ keyword, data, params, parentSchema }: Fault): string[] {
     return ['Date has wrong format. Use one of these formats instead: YYYY-MM-DD.'];
   }
   if (parentSchema?.format === 'date-time') {
+    const day = parentSchema['x-accepts-day'] ? 'YYYY-MM-DD, ' : '';
     return [
-      'Datetime has wrong format. Use one of these formats instead: YYYY-MM-DDThh:mm[:ss[.uuuuuu]][+HH:MM|-HH:MM|Z].',
+      `Datetime has wrong format. Use one of these formats instead: ${day}YYYY-MM-DDThh:mm[:ss[.uuuuuu]][+HH:MM|-HH:MM|Z].`,
     ];
   }
   switch (keyword) {

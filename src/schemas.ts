@@ -135,6 +135,10 @@ const ERRORS = {
     name: 'NotFound',
     examples: examplesOf({ notFound: new faults.NotFound() }),
   }),
+  412: answer(Detail, 'The todo is not as `If-Match` expects it; nothing was done.', {
+    name: 'PreconditionFailed',
+    examples: examplesOf({ changed: new faults.PreconditionFailed() }),
+  }),
   413: answer(Detail, 'The body is larger than 256 KiB.', {
     name: 'BodyTooLarge',
     examples: examplesOf({ tooLarge: new faults.BodyTooLarge() }),

@@ -5,6 +5,7 @@ import { isSqlite } from './url.ts';
 export { describeFault, isMissing, isUnavailable, isUniqueViolation } from './errors.ts';
 export type { Prisma } from './extend.ts';
 export { MigrationError } from './migrations.ts';
+export type { Filter, ListQuery, Order, Page, Position } from './pages.ts';
 export type { Credential, Database, LiveUser, TodoFields, TodoRow, Viewer } from './statements.ts';
 export { databasePath, isSqlite } from './url.ts';
 

@@ -14,7 +14,7 @@ import {
   readMigrations,
   SELECT_APPLIED,
 } from './migrations.ts';
-import { fillPage } from './pages.ts';
+import { endScan, type Filter, fillPage, MAX_SCANNED, ORDERS, type Position, planScan, type Scan } from './pages.ts';
 import {
   type Database,
   type LiveUser,
@@ -133,94 +133,176 @@ export const SQL = {
   noteTokenUse: `UPDATE api_tokens SET last_used_at = ${NOW}
     WHERE id = $1 AND (last_used_at IS NULL OR last_used_at <= $2::timestamptz AT TIME ZONE 'UTC')`,
   findSessionUser: `SELECT ${USER} FROM sessions JOIN users ON users.id = user_id WHERE sessions.id = $1 AND user_id = $2`,
-  pageAny: `SELECT ${COLUMNS} FROM todos WHERE id > $1 ORDER BY id LIMIT $2`,
-  pageOwn: `SELECT ${COLUMNS} FROM todos WHERE id > $1 AND owner_id = $3 ORDER BY id LIMIT $2`,
   readAny: `SELECT ${COLUMNS} FROM todos WHERE id = $1`,
   readOwn: `SELECT ${COLUMNS} FROM todos WHERE id = $1 AND owner_id = $2`,
   add: `INSERT INTO todos (owner_id, title, body, is_completed, date_created)
     VALUES ($1, $2, $3, $4, $5) RETURNING ${COLUMNS}`,
-  removeAny: 'DELETE FROM todos WHERE id = $1',
-  removeOwn: 'DELETE FROM todos WHERE id = $1 AND owner_id = $2',
 } as const;
 
-/** Writes these columns and no other; the values are theirs, the id and, where it must be theirs, the owner. */
-export function changeSql(columns: readonly string[], isOwn: boolean): string {
-  const assignments = columns.map((column, index) => `${column} = $${index + 1}`);
-  return `UPDATE todos SET ${assignments.join(', ')}, updated_at = ${NOW}, version = version + 1
-    WHERE id = $${columns.length + 1}${isOwn ? ` AND owner_id = $${columns.length + 2}` : ''} RETURNING ${COLUMNS}`;
+/** Writes these columns and no other; the values are theirs, and those of `whichSql`. */
+export function changeSql(columns: readonly string[], isOwn: boolean, isExpected: boolean): string {
+  const assignments = columns.map((column) => `${column} = ?`);
+  return numbered(`UPDATE todos SET ${assignments.join(', ')}, updated_at = ${NOW}, version = version + 1
+    ${whichSql(isOwn, isExpected)} RETURNING ${COLUMNS}`);
 }
 
-function* toJson(rows: TodoRow[]): Generator<[id: number, json: string]> {
-  for (const row of rows) yield [row.id, JSON.stringify(row)];
+export function removeSql(isOwn: boolean, isExpected: boolean): string {
+  return numbered(`DELETE FROM todos ${whichSql(isOwn, isExpected)}`);
+}
+
+/** The todo of an id; where it must be theirs, of an owner; and as it is expected to be. */
+function whichSql(isOwn: boolean, isExpected: boolean): string {
+  const expectation =
+    " AND (title, body, is_completed, date_created, to_char(updated_at, 'YYYY-MM-DD'), owner_id) = (?, ?, ?, ?, ?, ?)";
+  return `WHERE id = ?${isOwn ? ' AND owner_id = ?' : ''}${isExpected ? expectation : ''}`;
+}
+
+/** The todos of a scan up to a limit, and of a filtered one those that pass. */
+export function scanSql(scan: Scan, isOwn: boolean, isFiltered: boolean): string {
+  return numbered(`SELECT ${COLUMNS}, ${POSITIONS[scan.order]} AS position FROM todos
+    ${scannedSql(scan, isOwn)}${isFiltered ? ` AND ${PASSES}` : ''} ${orderSql(scan)} LIMIT ?`);
+}
+
+/** The last place that is looked at, where there is more. */
+export function scanEndSql(scan: Scan, isOwn: boolean): string {
+  return numbered(`SELECT id, ${POSITIONS[scan.order]} AS position FROM todos
+    ${scannedSql(scan, isOwn)} ${orderSql(scan)} LIMIT 1 OFFSET ${MAX_SCANNED - 1}`);
+}
+
+function scannedSql({ order }: Scan, isOwn: boolean): string {
+  const columns = `(${ORDERS[order]})`;
+  const values = `(${ORDERS[order].map((column) => `?::${TYPES[column]}`)})`;
+  return `WHERE ${isOwn ? 'owner_id = ? AND ' : ''}${columns} > ${values} AND ${columns} < ${values}`;
+}
+
+function orderSql({ order, isDescending }: Scan): string {
+  return `ORDER BY ${ORDERS[order].map((column) => `${column}${isDescending ? ' DESC' : ''}`)}`;
+}
+
+// A place may be one beside the greatest id.
+const TYPES = { id: 'bigint', updated_at: 'timestamp', title: 'text' } as const;
+
+/** What places hold before the id. */
+const POSITIONS = {
+  id: 'NULL',
+  last_modified: `to_char(updated_at, 'YYYY-MM-DD"T"HH24:MI:SS.MS"+00:00"')`,
+  title: 'title',
+} as const;
+
+const inCapitals = (text: string) => `upper(translate(${text}, 'ß', 'ẞ') COLLATE "und-x-icu")`;
+
+// IS TRUE keeps an index from being used for this instead of for the order. Capitals make equal also
+// what has several small letters.
+const PASSES = `is_completed = coalesce(?, is_completed) AND date_created BETWEEN ? AND ?
+  AND (updated_at >= ?::timestamp) IS TRUE
+  AND NOT EXISTS (SELECT FROM unnest(?::text[]) AS word
+    WHERE strpos(${inCapitals('title || chr(10) || body')}, ${inCapitals('word')}) = 0)`;
+
+/** Question marks as PostgreSQL has them. */
+function numbered(sql: string): string {
+  let number = 0;
+  return sql.replace(/\?/g, () => `$${++number}`);
+}
+
+type ScannedRow = TodoRow & { position: string | null };
+
+function* toJson(rows: ScannedRow[]): Generator<[json: string, ...Position]> {
+  for (const { position, ...row } of rows) yield [JSON.stringify(row), ...toPosition(position, row.id)];
+}
+
+function toPosition(position: string | null, id: number): Position {
+  return position === null ? [id] : [position, id];
 }
 
 type StoredUser = Omit<LiveUser, 'credential'>;
 type StoredToken = { tokenId: number; scopes: string | null; last_used_at: Date | null; expires_at: Date | null };
 
 function prepareStatements(pool: Pool, named: boolean): Statements {
-  function query<Row extends QueryResultRow>(name: string, text: string, values: unknown[]) {
+  function write<Row extends QueryResultRow>(name: string, text: string, values: unknown[]) {
     return pool.query<Row>(named ? { name, text, values } : { text, values });
   }
 
-  function write<Row extends QueryResultRow>(name: keyof typeof SQL, values: unknown[]) {
-    return query<Row>(name, SQL[name], values);
-  }
-
   /** A read is asked again where its connection broke; a write might have been done. */
-  async function read<Row extends QueryResultRow>(name: keyof typeof SQL, values: unknown[]): Promise<Row[]> {
-    const { rows } = await write<Row>(name, values).catch((error) => {
+  async function read<Row extends QueryResultRow>(name: string, text: string, values: unknown[]): Promise<Row[]> {
+    const { rows } = await write<Row>(name, text, values).catch((error) => {
       if (!isBrokenConnection(error)) throw error;
-      return write<Row>(name, values);
+      return write<Row>(name, text, values);
     });
     return rows;
   }
 
   async function readTodo(viewer: Viewer, id: number): Promise<TodoRow | undefined> {
     const [row] = viewer.isSuperuser
-      ? await read<TodoRow>('readAny', [id])
-      : await read<TodoRow>('readOwn', [id, viewer.id]);
+      ? await read<TodoRow>('readAny', SQL.readAny, [id])
+      : await read<TodoRow>('readOwn', SQL.readOwn, [id, viewer.id]);
     return row;
   }
 
   return {
     async findTokenUser(digest) {
-      const [row] = await read<StoredUser & StoredToken>('findTokenUser', [digest]);
+      const [row] = await read<StoredUser & StoredToken>('findTokenUser', SQL.findTokenUser, [digest]);
       if (!row) return undefined;
       const { tokenId: id, scopes, last_used_at: lastUsedAt, expires_at: expiresAt, ...user } = row;
       return { ...user, credential: { kind: 'token', id, scopes: scopes?.split(' ') ?? null, lastUsedAt, expiresAt } };
     },
     async noteTokenUse(id, before) {
-      await write('noteTokenUse', [id, before]);
+      await write('noteTokenUse', SQL.noteTokenUse, [id, before]);
     },
     async findSessionUser(sid, userId) {
-      const [user] = await read<StoredUser>('findSessionUser', [sid, userId]);
+      const [user] = await read<StoredUser>('findSessionUser', SQL.findSessionUser, [sid, userId]);
       return user && { ...user, credential: { kind: 'session', id: sid, scopes: null } };
     },
-    async pageTodos(viewer, after, limit) {
-      const rows = viewer.isSuperuser
-        ? await read<TodoRow>('pageAny', [after, limit + 1])
-        : await read<TodoRow>('pageOwn', [after, limit + 1, viewer.id]);
-      return fillPage(toJson(rows), limit);
+    async pageTodos(viewer, query) {
+      const { order, limit, filter } = query;
+      const owner = ownerOf(viewer);
+      const isOwn = owner.length > 0;
+      let scan = planScan(query);
+      const name = `${order} ${scan.isDescending} ${isOwn}`;
+      let end: Position | undefined;
+      if (filter) {
+        const values = [...owner, ...scan.over, ...scan.under];
+        const [last] = await read<ScannedRow>(`end ${name}`, scanEndSql(scan, isOwn), values);
+        if (last) {
+          end = toPosition(last.position, last.id);
+          scan = endScan(scan, end);
+        }
+      }
+      const values = [...owner, ...scan.over, ...scan.under, ...(filter ? filterValues(filter) : []), limit + 1];
+      const isFiltered = filter !== undefined;
+      const rows = await read<ScannedRow>(`scan ${name} ${isFiltered}`, scanSql(scan, isOwn, isFiltered), values);
+      return fillPage(query, scan, toJson(rows), end);
     },
     readTodo,
     async addTodo(ownerId, { title, body, is_completed, date_created }) {
-      const { rows } = await write<TodoRow>('add', [ownerId, title, body, is_completed, date_created]);
+      const { rows } = await write<TodoRow>('add', SQL.add, [ownerId, title, body, is_completed, date_created]);
       return rows[0] as TodoRow;
     },
-    async changeTodo(viewer, id, fields) {
+    async changeTodo(viewer, id, fields, expected) {
       const columns = TODO_COLUMNS.filter((column) => fields[column] !== undefined);
       if (columns.length === 0) return readTodo(viewer, id);
-      const isOwn = !viewer.isSuperuser;
-      const values = [...columns.map((column) => fields[column]), id, ...(isOwn ? [viewer.id] : [])];
-      const name = `change${isOwn ? 'Own' : 'Any'} ${columns}`;
-      const { rows } = await query<TodoRow>(name, changeSql(columns, isOwn), values);
+      const form = [!viewer.isSuperuser, expected !== undefined] as const;
+      const values = [...columns.map((column) => fields[column]), ...whichValues(viewer, id, expected)];
+      const { rows } = await write<TodoRow>(`change ${columns} ${form}`, changeSql(columns, ...form), values);
       return rows[0];
     },
-    async removeTodo(viewer, id) {
-      const { rowCount } = viewer.isSuperuser
-        ? await write('removeAny', [id])
-        : await write('removeOwn', [id, viewer.id]);
+    async removeTodo(viewer, id, expected) {
+      const form = [!viewer.isSuperuser, expected !== undefined] as const;
+      const { rowCount } = await write(`remove ${form}`, removeSql(...form), whichValues(viewer, id, expected));
       return rowCount === 1;
     },
   };
+}
+
+function ownerOf({ isSuperuser, id }: Viewer): number[] {
+  return isSuperuser ? [] : [id];
+}
+
+function whichValues(viewer: Viewer, id: number, expected: TodoRow | undefined): unknown[] {
+  if (!expected) return [id, ...ownerOf(viewer)];
+  const { title, body, is_completed, date_created, last_modified, owner } = expected;
+  return [id, ...ownerOf(viewer), title, body, is_completed, date_created, last_modified, owner];
+}
+
+function filterValues({ isCompleted, createdAfter, createdBefore, modifiedSince, words }: Filter): unknown[] {
+  return [isCompleted, createdAfter ?? '', createdBefore ?? '9999-12-31', modifiedSince ?? '-infinity', words ?? []];
 }

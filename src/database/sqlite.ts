@@ -13,7 +13,18 @@ import {
   readMigrations,
   SELECT_APPLIED,
 } from './migrations.ts';
-import { fillPage, type Page } from './pages.ts';
+import {
+  endScan,
+  type Filter,
+  fillPage,
+  type ListQuery,
+  MAX_SCANNED,
+  ORDERS,
+  type Page,
+  type Position,
+  planScan,
+  type Scan,
+} from './pages.ts';
 import {
   type Credential,
   type Database,
@@ -25,6 +36,7 @@ import {
 } from './statements.ts';
 import { type TrustedReads, trustReads } from './trusted-reads.ts';
 import { databasePath } from './url.ts';
+import { makeWordFinder } from './words.ts';
 
 // Commits reach the disk before they are acknowledged (FULL), and readers never wait for them (WAL).
 const PRAGMAS =
@@ -156,53 +168,94 @@ export const SQL = {
   noteTokenUse: `UPDATE api_tokens SET last_used_at = ${NOW}
     WHERE id = ? AND (last_used_at IS NULL OR last_used_at <= ?)`,
   findSessionUser: `SELECT ${USER} FROM sessions JOIN users ON users.id = user_id WHERE sessions.id = ? AND user_id = ?`,
-  pageAny: `SELECT id, ${JSON_TODO} FROM todos WHERE id > ? ORDER BY id LIMIT ?`,
-  pageOwn: `SELECT id, ${JSON_TODO} FROM todos WHERE owner_id = ? AND id > ? ORDER BY id LIMIT ?`,
   readAny: `SELECT ${COLUMNS} FROM todos WHERE id = ?`,
   readOwn: `SELECT ${COLUMNS} FROM todos WHERE id = ? AND owner_id = ?`,
   add: `INSERT INTO todos (owner_id, title, body, is_completed, date_created, created_at, updated_at)
     SELECT ?, ?, ?, ?, ?, now, now FROM (SELECT ${NOW} AS now) RETURNING ${COLUMNS}`,
-  removeAny: 'DELETE FROM todos WHERE id = ?',
-  removeOwn: 'DELETE FROM todos WHERE id = ? AND owner_id = ?',
 } as const;
 
-/** Writes these columns and no other; the values are theirs, the id and, where it must be theirs, the owner. */
-export function changeSql(columns: readonly string[], isOwn: boolean): string {
+/** Writes these columns and no other; the values are theirs, and those of `whichSql`. */
+export function changeSql(columns: readonly string[], isOwn: boolean, isExpected: boolean): string {
   const assignments = columns.map((column) => `${column} = ?`);
   return `UPDATE todos SET ${assignments.join(', ')}, updated_at = ${NOW}, version = version + 1
-    WHERE id = ?${isOwn ? ' AND owner_id = ?' : ''} RETURNING ${COLUMNS}`;
+    ${whichSql(isOwn, isExpected)} RETURNING ${COLUMNS}`;
 }
+
+export function removeSql(isOwn: boolean, isExpected: boolean): string {
+  return `DELETE FROM todos ${whichSql(isOwn, isExpected)}`;
+}
+
+/** The todo of an id; where it must be theirs, of an owner; and as it is expected to be. */
+function whichSql(isOwn: boolean, isExpected: boolean): string {
+  const expectation =
+    ' AND (title, body, is_completed, date_created, substr(updated_at, 1, 10), owner_id) = (?, ?, ?, ?, ?, ?)';
+  return `WHERE id = ?${isOwn ? ' AND owner_id = ?' : ''}${isExpected ? expectation : ''}`;
+}
+
+/** The todos of a scan up to a limit, and of a filtered one those that pass. */
+export function scanSql(scan: Scan, isOwn: boolean, isFiltered: boolean): string {
+  return `SELECT ${JSON_TODO}, ${ORDERS[scan.order]} FROM todos ${scannedSql(scan, isOwn)}${isFiltered ? ` AND ${PASSES}` : ''}
+    ${orderSql(scan)} LIMIT ?`;
+}
+
+/** The last place that is looked at, where there is more. */
+export function scanEndSql(scan: Scan, isOwn: boolean): string {
+  return `SELECT ${ORDERS[scan.order]} FROM todos ${scannedSql(scan, isOwn)} ${orderSql(scan)} LIMIT 1 OFFSET ${MAX_SCANNED - 1}`;
+}
+
+function scannedSql({ order }: Scan, isOwn: boolean): string {
+  const columns = `(${ORDERS[order]})`;
+  // Where the id, which has no collation, is compared without one, the index finds no place among equals.
+  const values = `(${ORDERS[order].map(() => '? COLLATE BINARY')})`;
+  return `WHERE ${isOwn ? 'owner_id = ? AND ' : ''}${columns} > ${values} AND ${columns} < ${values}`;
+}
+
+function orderSql({ order, isDescending }: Scan): string {
+  return `ORDER BY ${ORDERS[order].map((column) => `${column}${isDescending ? ' DESC' : ''}`)}`;
+}
+
+// The plus keeps an index from being used for this instead of for the order.
+const PASSES = `is_completed = coalesce(?, is_completed) AND date_created BETWEEN ? AND ? AND +updated_at >= ?
+  AND has_words(title, body, ?)`;
 
 function prepareStatements(connection: Sqlite.Database, turns: Mutex, { read, forget }: TrustedReads): Statements {
   const prepare = <Row>(sql: string) => connection.prepare<unknown[], Row>(sql);
   const findTokenUser = prepare<StoredUser & StoredToken>(SQL.findTokenUser);
   const noteTokenUse = prepare(SQL.noteTokenUse);
   const findSessionUser = prepare<StoredUser>(SQL.findSessionUser);
-  const pageAny = prepare<[id: number, json: string]>(SQL.pageAny).raw();
-  const pageOwn = prepare<[id: number, json: string]>(SQL.pageOwn).raw();
   const readAny = prepare<StoredTodo>(SQL.readAny);
   const readOwn = prepare<StoredTodo>(SQL.readOwn);
   const add = prepare<StoredTodo>(SQL.add);
-  const removeAny = prepare(SQL.removeAny);
-  const removeOwn = prepare(SQL.removeOwn);
   const write = groupWrites(connection, turns, forget);
-  const changes = new Map<string, Sqlite.Statement<unknown[], StoredTodo>>();
+  connection.function('has_words', { deterministic: true }, makeWordFinder());
+  const prepared = new Map<string, Sqlite.Statement<unknown[]>>();
 
-  /** One statement for each set of columns and kind of viewer, prepared on first use. */
-  function prepareChange(columns: readonly string[], isOwn: boolean) {
-    const key = `${columns} ${isOwn}`;
-    const statement = changes.get(key) ?? prepare<StoredTodo>(changeSql(columns, isOwn));
-    changes.set(key, statement);
-    return statement;
+  /** For what has many forms: prepared on first use. */
+  function prepareOnce<Row>(sql: string): Sqlite.Statement<unknown[], Row> {
+    const statement = prepared.get(sql) ?? prepare(sql);
+    prepared.set(sql, statement);
+    return statement as Sqlite.Statement<unknown[], Row>;
   }
 
   function readTodo(viewer: Viewer, id: number): TodoRow | undefined {
     return toRow(viewer.isSuperuser ? readAny.get(id) : readOwn.get(id, viewer.id));
   }
 
-  function readPage(viewer: Viewer, after: number, limit: number): Page {
-    const rows = viewer.isSuperuser ? pageAny.iterate(after, limit + 1) : pageOwn.iterate(viewer.id, after, limit + 1);
-    return fillPage(rows, limit);
+  function readPage(viewer: Viewer, query: ListQuery): Page {
+    const { limit, filter } = query;
+    const owner = ownerOf(viewer);
+    const isOwn = owner.length > 0;
+    let scan = planScan(query);
+    let end: Position | undefined;
+    if (filter) {
+      end = prepareOnce<Position>(scanEndSql(scan, isOwn))
+        .raw()
+        .get(...owner, ...scan.over, ...scan.under);
+      if (end) scan = endScan(scan, end);
+    }
+    const rows = prepareOnce<[json: string, ...Position]>(scanSql(scan, isOwn, filter !== undefined)).raw();
+    const values = [...owner, ...scan.over, ...scan.under, ...(filter ? filterValues(filter) : []), limit + 1];
+    return fillPage(query, scan, rows.iterate(...values), end);
   }
 
   const nameOf = (viewer: Viewer) => (viewer.isSuperuser ? 'any' : viewer.id);
@@ -215,10 +268,10 @@ function prepareStatements(connection: Sqlite.Database, turns: Mutex, { read, fo
     noteTokenUse: (id, before) => write(() => void noteTokenUse.run(id, before.toISOString().replace('Z', '+00:00'))),
     findSessionUser: (sid, userId) =>
       read(`session ${sid} ${userId}`, () => toSessionUser(sid, findSessionUser.get(sid, userId))),
-    pageTodos: (viewer, after, limit) =>
+    pageTodos: (viewer, query) =>
       read(
-        `page ${nameOf(viewer)} ${after} ${limit}`,
-        () => readPage(viewer, after, limit),
+        `page ${nameOf(viewer)} ${JSON.stringify(query)}`,
+        () => readPage(viewer, query),
         ({ json }) => json.length,
       ),
     readTodo: (viewer, id) =>
@@ -229,17 +282,40 @@ function prepareStatements(connection: Sqlite.Database, turns: Mutex, { read, fo
       ),
     addTodo: (ownerId, { title, body, is_completed, date_created }) =>
       write(() => toRow(firstOf(add.all(ownerId, title, body, Number(is_completed), date_created)) as StoredTodo)),
-    changeTodo: (viewer, id, fields) =>
+    changeTodo: (viewer, id, fields, expected) =>
       write(() => {
         const columns = TODO_COLUMNS.filter((column) => fields[column] !== undefined);
         if (columns.length === 0) return readTodo(viewer, id);
         const values = columns.map((column) => (column === 'is_completed' ? Number(fields[column]) : fields[column]));
-        const owner = viewer.isSuperuser ? [] : [viewer.id];
-        return toRow(firstOf(prepareChange(columns, owner.length > 0).all(...values, id, ...owner)));
+        const statement = prepareOnce<StoredTodo>(changeSql(columns, !viewer.isSuperuser, expected !== undefined));
+        return toRow(firstOf(statement.all(...values, ...whichValues(viewer, id, expected))));
       }),
-    removeTodo: (viewer, id) =>
-      write(() => (viewer.isSuperuser ? removeAny.run(id) : removeOwn.run(id, viewer.id)).changes === 1),
+    removeTodo: (viewer, id, expected) =>
+      write(() => {
+        const statement = prepareOnce(removeSql(!viewer.isSuperuser, expected !== undefined));
+        return statement.run(...whichValues(viewer, id, expected)).changes === 1;
+      }),
   };
+}
+
+function ownerOf({ isSuperuser, id }: Viewer): number[] {
+  return isSuperuser ? [] : [id];
+}
+
+function whichValues(viewer: Viewer, id: number, expected: TodoRow | undefined): unknown[] {
+  if (!expected) return [id, ...ownerOf(viewer)];
+  const { title, body, is_completed, date_created, last_modified, owner } = expected;
+  return [id, ...ownerOf(viewer), title, body, Number(is_completed), date_created, last_modified, owner];
+}
+
+function filterValues({ isCompleted, createdAfter, createdBefore, modifiedSince, words }: Filter): unknown[] {
+  return [
+    isCompleted === undefined ? null : Number(isCompleted),
+    createdAfter ?? '',
+    createdBefore ?? '9999-12-31',
+    modifiedSince?.replace('Z', '+00:00') ?? '',
+    words?.join(' ') ?? '',
+  ];
 }
 
 /** `get` would stop at the row that RETURNING gives, and not run the statement to its end. */

@@ -1,5 +1,5 @@
 import type { Prisma } from './extend.ts';
-import type { Page } from './pages.ts';
+import type { ListQuery, Page } from './pages.ts';
 
 /** An open database of either provider. */
 export interface Database {
@@ -50,7 +50,7 @@ export const TODO_COLUMNS = ['title', 'body', 'is_completed', 'date_created'] as
 
 /**
  * What runs on every request or fills a page, as prepared statements. Access is decided in the
- * statement: what the viewer may not see is not there.
+ * statement: what the viewer may not see is not there, nor is a todo that is not as `expected`.
  */
 export interface Statements {
   /** The user of an API token that has neither ended nor expired, by its digest. */
@@ -59,13 +59,12 @@ export interface Statements {
   noteTokenUse(id: number, before: Date): Promise<void>;
   /** The user of a session that has not ended. */
   findSessionUser(sid: string, userId: number): Promise<LiveUser | undefined>;
-  /** Up to `limit` todos with an id over `after`, oldest id first. */
-  pageTodos(viewer: Viewer, after: number, limit: number): Promise<Page>;
+  pageTodos(viewer: Viewer, query: ListQuery): Promise<Page>;
   readTodo(viewer: Viewer, id: number): Promise<TodoRow | undefined>;
   /** Fails (`isMissing`) where the owner was deleted. */
   addTodo(ownerId: number, fields: TodoFields): Promise<TodoRow>;
   /** Writes only the given columns and raises `version`; nothing given, nothing is written. */
-  changeTodo(viewer: Viewer, id: number, fields: Partial<TodoFields>): Promise<TodoRow | undefined>;
+  changeTodo(viewer: Viewer, id: number, fields: Partial<TodoFields>, expected?: TodoRow): Promise<TodoRow | undefined>;
   /** Whether there was one to remove. */
-  removeTodo(viewer: Viewer, id: number): Promise<boolean>;
+  removeTodo(viewer: Viewer, id: number, expected?: TodoRow): Promise<boolean>;
 }

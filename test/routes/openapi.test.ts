@@ -102,6 +102,7 @@ test('every operation has its security and all its errors', () => {
       401: isProtected || path.startsWith('/api/jwt/'),
       403: isProtected,
       404: path.includes('{id}') || path.endsWith('/current'),
+      412: path.includes('/todo') && ['put', 'patch', 'delete'].includes(method),
       413: method !== 'get',
       415: takesBody,
       429: THROTTLED.includes(name),
@@ -140,6 +141,7 @@ test('every answer is described, with the headers that it has', () => {
         'Retry-After': ['429', '503'].includes(status),
         Location: status === '201',
         Link: method === 'get' && path.endsWith('/todo') && status === '200',
+        ETag: path.includes('/todo') && (status === '200' || status === '201'),
       };
       const wanted = Object.entries(expected).filter(([, applies]) => applies);
       assert.deepEqual(

@@ -530,7 +530,7 @@ test('every route asks for credentials before all else', async () => {
 
 /** The address of the next page, as a client resolves it; undefined on the last. */
 function nextOf({ headers }: Pick<Answer, 'headers'>): URL | undefined {
-  const [, link] = /^<([^>]+)>; rel="next"$/.exec(String(headers.link ?? '')) ?? [];
+  const [, link] = /<([^<>]+)>; rel="next"/.exec(String(headers.link ?? '')) ?? [];
   return link === undefined ? undefined : new URL(link, service.origin);
 }
 
@@ -666,9 +666,9 @@ test('pages', async (t) => {
     ['?cursor=', CURSOR],
     ['?cursor=x', CURSOR],
     ['?cursor=5', CURSOR],
-    [`?cursor=${Buffer.from('after:-1').toString('base64url')}`, CURSOR],
-    [`?cursor=${Buffer.from('after:1 OR 1').toString('base64url')}`, CURSOR],
-    [`?cursor=${Buffer.from(`after:${'9'.repeat(30)}`).toString('base64url')}`, CURSOR],
+    [`?cursor=${Buffer.from('["id","after",-1]').toString('base64url')}`, CURSOR],
+    [`?cursor=${Buffer.from('["id","after","1 OR 1"]').toString('base64url')}`, CURSOR],
+    [`?cursor=${Buffer.from(`["id","after",${'9'.repeat(30)}]`).toString('base64url')}`, CURSOR],
     [`?cursor=${'A'.repeat(5000)}`, CURSOR],
     ['?cursor=%00%ff', CURSOR],
   ] as const) {
@@ -681,9 +681,9 @@ test('pages', async (t) => {
     assert.equal((await service.send('GET', `${LIST}?limit=x&limit=3`, { authorization: pager })).body.length, 3);
   });
   await t.test('a cursor beyond all ids is an empty page', async () => {
-    const cursor = Buffer.from('after:999999999999').toString('base64url');
+    const cursor = Buffer.from(JSON.stringify(['id', 'after', 2 ** 31])).toString('base64url');
     const answer = await service.send('GET', `${LIST}?cursor=${cursor}`, { authorization: pager });
-    assert.deepEqual([answer.status, answer.body, answer.headers.link], [200, [], undefined]);
+    assert.deepEqual([answer.status, answer.body, nextOf(answer)], [200, [], undefined]);
   });
 
   for (const [what, target, host] of [

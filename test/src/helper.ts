@@ -7,7 +7,7 @@ import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import Sqlite from 'better-sqlite3';
 import { Pool } from 'pg';
-import { type Database, databasePath, isSqlite, openDatabase } from '../../src/database/index.ts';
+import { type Database, databasePath, isSqlite, type ListQuery, openDatabase } from '../../src/database/index.ts';
 import { administrate, configure, inDatabase, makeDatabase, SECRET_KEY, temporaryDirectory } from '../helper.ts';
 
 /** A new database, closed and gone after the test. */
@@ -55,6 +55,11 @@ export function connect(t: Pick<TestContext, 'after'>, { DATABASE_URL: url = '' 
     select: async (sql) => (await connection.query(sql)).rows,
     connection,
   };
+}
+
+/** A list by id, and what else is asked of it. */
+export function listQuery(query: Partial<ListQuery>): ListQuery {
+  return { order: 'id', isDescending: false, limit: 1000, ...query };
 }
 
 /** A user who cannot log in, made without the cost of a hash. */

@@ -3,9 +3,17 @@ import { statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { suite, type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { databasePath, isMissing, openDatabase, type Prisma, type TodoRow } from '../../src/database/index.ts';
+import {
+  databasePath,
+  isMissing,
+  type ListQuery,
+  openDatabase,
+  type Prisma,
+  type TodoRow,
+  type Viewer,
+} from '../../src/database/index.ts';
 import { administrate, configure, isOnPostgresql, makeDatabase, temporaryDirectory } from '../helper.ts';
-import { connect, insertUser, type Raw } from './helper.ts';
+import { connect, insertUser, listQuery, type Raw } from './helper.ts';
 
 const FIELDS = { title: 'a title', body: 'a body', is_completed: false, date_created: '2026-11-23' };
 // A deadlock would end a test here.
@@ -26,12 +34,12 @@ async function setUp(t: TestContext, settings: Record<string, string> = {}) {
   return { ...database, address, paul, john, root };
 }
 
-/** A todo as Prisma itself reads it, in the form of the API. */
 /** A page, as its reader gets it. */
 async function rowsOf(page: Promise<{ json: string }>): Promise<TodoRow[]> {
   return JSON.parse((await page).json);
 }
 
+/** A todo as Prisma itself reads it, in the form of the API. */
 async function readByPrisma(prisma: Prisma, id: number): Promise<TodoRow | null> {
   const todo = await prisma.todo.findUnique({ where: { id } });
   return (
@@ -142,7 +150,7 @@ suite('the statements give what Prisma itself gives', () => {
     const ids: number[] = [];
     for (const row of rows) ids.push((await prisma.todo.create({ data: { ...row, ownerId: paul.id } })).id);
     const expected = await Promise.all(ids.map((id) => readByPrisma(prisma, id)));
-    assert.deepEqual(await rowsOf(prisma.todo.page(paul, 0, 10)), expected);
+    assert.deepEqual(await rowsOf(prisma.todo.page(paul, listQuery({ limit: 10 }))), expected);
     assert.deepEqual(await Promise.all(ids.map((id) => prisma.todo.read(paul, id))), expected);
   });
 
@@ -236,15 +244,19 @@ test('a page goes on after an id, oldest id first, and is no longer than asked',
   const ids: number[] = [];
   for (const owner of [paul, john, paul, paul]) ids.push((await prisma.todo.add(owner.id, FIELDS)).id);
   const [a, b, c, d] = ids as [number, number, number, number];
-  const page = async (...args: Parameters<Prisma['todo']['page']>) =>
-    (await rowsOf(prisma.todo.page(...args))).map(({ id }) => id);
-  assert.deepEqual(await page(paul, 0, 10), [a, c, d]);
-  assert.deepEqual(await page(paul, 0, 2), [a, c]);
-  assert.deepEqual(await page(paul, c, 10), [d]);
-  assert.deepEqual(await page(root, a, 2), [b, c]);
-  assert.deepEqual(await page(root, d, 10), []);
-  const nextOf = async (limit: number) => (await prisma.todo.page(paul, 0, limit)).next;
-  assert.deepEqual([await nextOf(1), await nextOf(2), await nextOf(3), await nextOf(4)], [a, c, undefined, undefined]);
+  const page = async (viewer: Viewer, query: Partial<ListQuery>) =>
+    (await rowsOf(prisma.todo.page(viewer, listQuery(query)))).map(({ id }) => id);
+  assert.deepEqual(await page(paul, { limit: 10 }), [a, c, d]);
+  assert.deepEqual(await page(paul, { limit: 2 }), [a, c]);
+  assert.deepEqual(await page(paul, { limit: 10, after: [c] }), [d]);
+  assert.deepEqual(await page(root, { limit: 2, after: [a] }), [b, c]);
+  assert.deepEqual(await page(root, { limit: 10, after: [d] }), []);
+  assert.deepEqual(await page(root, { limit: 2, before: [d] }), [b, c]);
+  const nextOf = async (limit: number) => (await prisma.todo.page(paul, listQuery({ limit }))).next;
+  assert.deepEqual(
+    [await nextOf(1), await nextOf(2), await nextOf(3), await nextOf(4)],
+    [[a], [c], undefined, undefined],
+  );
 });
 
 test('an id is never used again', async (t) => {
@@ -258,7 +270,7 @@ suite('access is decided in the statement', () => {
   test("another's todo does not exist", async (t) => {
     const { prisma, paul, john } = await setUp(t);
     const todo = await prisma.todo.add(paul.id, FIELDS);
-    assert.deepEqual(await rowsOf(prisma.todo.page(john, 0, 10)), []);
+    assert.deepEqual(await rowsOf(prisma.todo.page(john, listQuery({ limit: 10 }))), []);
     assert.equal(await prisma.todo.read(john, todo.id), undefined);
     assert.equal(await prisma.todo.change(john, todo.id, { title: 'mine' }), undefined);
     assert.equal(await prisma.todo.change(john, todo.id, {}), undefined);
@@ -271,7 +283,7 @@ suite('access is decided in the statement', () => {
   test("a superuser has everybody's, and leaves them their owners", async (t) => {
     const { prisma, paul, root } = await setUp(t);
     const todo = await prisma.todo.add(paul.id, FIELDS);
-    assert.deepEqual(await rowsOf(prisma.todo.page(root, 0, 10)), [todo]);
+    assert.deepEqual(await rowsOf(prisma.todo.page(root, listQuery({ limit: 10 }))), [todo]);
     assert.deepEqual(await prisma.todo.read(root, todo.id), todo);
     assert.equal((await prisma.todo.change(root, todo.id, { is_completed: true }))?.owner, paul.id);
     assert.equal(await prisma.todo.remove(root, todo.id), true);
@@ -291,7 +303,7 @@ suite('a transaction over several ticks', GUARD, () => {
     });
     await opened.raised;
     // What is not committed is seen by nobody, and reads do not wait.
-    assert.deepEqual(await rowsOf(prisma.todo.page(paul, 0, 10)), []);
+    assert.deepEqual(await rowsOf(prisma.todo.page(paul, listQuery({ limit: 10 }))), []);
     const fast = prisma.todo.add(john.id, { ...FIELDS, title: 'fast' });
     const plain = prisma.todo.create({ data: { ownerId: john.id, title: 'plain', dateCreated: '2026-11-23' } });
     const nested = prisma.user.update({

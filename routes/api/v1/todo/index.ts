@@ -1,7 +1,9 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { nextLink, readCursor } from '../../../../src/cursors.ts';
-import { NotFound } from '../../../../src/errors.ts';
+import { pageLinks, readCursor, readOrdering } from '../../../../src/cursors.ts';
+import type { ListQuery, TodoRow } from '../../../../src/database/index.ts';
+import { NotFound, PreconditionFailed } from '../../../../src/errors.ts';
+import { etagOf, isExpected, isKnown } from '../../../../src/etags.ts';
 import { readId } from '../../../../src/ids.ts';
 import type { Static } from '../../../../src/typebox.ts';
 import * as schemas from './schemas.ts';
@@ -34,46 +36,86 @@ const routes: FastifyPluginAsyncTypebox = async (fastify) => {
   );
   fastify.delete(`/delete${ID}`, { schema: schemas.original(schemas.remove), config: WRITE }, onRemove);
 
-  async function onList(
-    request: FastifyRequest<{ Querystring: Static<typeof schemas.list.querystring> }>,
-    reply: FastifyReply,
-  ) {
-    const { limit = 1000, cursor } = request.query;
-    const { json, next } = await page(request.user, readCursor(cursor), limit);
-    if (next !== undefined) reply.header('link', nextLink(originOf(request), request.url, next));
-    return reply.type('application/json; charset=utf-8').send(json);
+  async function onList(request: FastifyRequest<{ Querystring: ListParameters }>, reply: FastifyReply) {
+    const found = await page(request.user, readList(request.query));
+    const links = pageLinks(originOf(request), request.url, request.query.ordering ?? 'id', found);
+    if (links) reply.header('link', links);
+    reply.header('etag', found.etag);
+    if (isKnown(request.headers['if-none-match'], found.etag)) return reply.code(304).send();
+    return reply.type('application/json; charset=utf-8').send(found.json);
   }
 
   async function onCreate(request: FastifyRequest<{ Body: Static<typeof schemas.create.body> }>, reply: FastifyReply) {
     const { title, body = '', is_completed = false, date_created = today() } = request.body;
     const created = await add(request.user.id, { title, body, is_completed, date_created });
-    reply.code(201).header('location', `/api/v1/todo/${created.id}/`);
+    reply.code(201).headers({ location: `/api/v1/todo/${created.id}/`, etag: etagOfTodo(created) });
     return created;
   }
 
-  async function onRead(request: TodoRequest) {
+  async function onRead(request: TodoRequest, reply: FastifyReply) {
     const found = await read(request.user, readId(request.params.id));
     if (!found) throw new NotFound();
-    return found;
+    const etag = etagOfTodo(found);
+    reply.header('etag', etag);
+    return isKnown(request.headers['if-none-match'], etag) ? reply.code(304).send() : found;
   }
 
   /** PUT and PATCH differ in what their schemas require. */
-  async function onChange(request: TodoRequest & FastifyRequest<{ Body: Static<typeof schemas.change.body> }>) {
+  async function onChange(
+    request: TodoRequest & FastifyRequest<{ Body: Static<typeof schemas.change.body> }>,
+    reply: FastifyReply,
+  ) {
+    const id = readId(request.params.id);
     if (request.validationError) {
       // An unknown id is told before bad fields are.
-      await onRead(request);
+      if (!(await read(request.user, id))) throw new NotFound();
       throw request.validationError;
     }
-    const changed = await change(request.user, readId(request.params.id), request.body);
-    if (!changed) throw new NotFound();
+    const expected = await readExpected(request);
+    const changed = await change(request.user, id, request.body, expected);
+    if (!changed) throw expected ? new PreconditionFailed() : new NotFound();
+    reply.header('etag', etagOfTodo(changed));
     return changed;
   }
 
   async function onRemove(request: TodoRequest, reply: FastifyReply) {
-    if (!(await remove(request.user, readId(request.params.id)))) throw new NotFound();
+    const expected = await readExpected(request);
+    const isRemoved = await remove(request.user, readId(request.params.id), expected);
+    if (!isRemoved) throw expected ? new PreconditionFailed() : new NotFound();
     reply.code(204);
   }
+
+  /** The todo as it is now, where the client expects it to be just so; the change itself looks again. */
+  async function readExpected({ user, params, headers }: TodoRequest): Promise<TodoRow | undefined> {
+    const expected = headers['if-match'];
+    if (expected === undefined) return undefined;
+    const found = await read(user, readId(params.id));
+    if (!found) throw new NotFound();
+    if (!isExpected(expected, etagOfTodo(found))) throw new PreconditionFailed();
+    return expected.trim() === '*' ? undefined : found;
+  }
 };
+
+type ListParameters = Static<typeof schemas.list.querystring>;
+
+function readList({ limit = 1000, cursor, ordering = 'id', search, ...filters }: ListParameters): ListQuery {
+  const words = search?.split(/\s+/).filter(Boolean);
+  const isFiltered = words?.length || Object.keys(filters).length > 0;
+  return {
+    ...readOrdering(ordering),
+    ...readCursor(cursor, ordering),
+    limit,
+    ...(isFiltered && {
+      filter: {
+        isCompleted: filters.is_completed,
+        createdAfter: filters.created_after,
+        createdBefore: filters.created_before,
+        modifiedSince: filters.modified_since,
+        words,
+      },
+    }),
+  };
+}
 
 type TodoRequest = FastifyRequest<{ Params: { id: string } }>;
 
@@ -85,6 +127,10 @@ function originOf({ protocol, host }: FastifyRequest): string {
 }
 
 const HOST = /^([a-z0-9._-]+|\[[a-f0-9:.]+\])(:\d+)?$/i;
+
+function etagOfTodo(todo: TodoRow): string {
+  return etagOf(JSON.stringify(todo));
+}
 
 function today(): string {
   return new Date().toISOString().slice(0, 10);

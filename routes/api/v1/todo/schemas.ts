@@ -1,4 +1,5 @@
-import { Day, Flag, Text } from '../../../../src/fields.ts';
+import { ORDERINGS } from '../../../../src/cursors.ts';
+import { Choice, Day, Flag, Since, Text } from '../../../../src/fields.ts';
 import { answer, BODY_TYPES, badBody, badFields, errors } from '../../../../src/schemas.ts';
 import { Type } from '../../../../src/typebox.ts';
 
@@ -57,17 +58,61 @@ const TodoChange = Type.Partial(Type.Object(fields), {
 const Id = Type.Object({
   id: Type.String({ pattern: '^[0-9]+$', description: "The todo's id, in digits.", examples: ['1'] }),
 });
-const Page = Type.Object({
-  limit: Type.Optional(
-    Type.Integer({
+// Without examples, since those are what /docs/ would ask for.
+const Parameters = Type.Partial(
+  Type.Object({
+    is_completed: Flag({ description: 'Those that are done, or those that are not.' }),
+    search: Text({
+      maxLength: 200,
+      description: 'Words that all occur in title or body, anywhere in them and in any case.',
+    }),
+    created_after: Day({ description: 'Those whose `date_created` is this day or later.' }),
+    created_before: Day({
+      description: 'Those whose `date_created` is this day or earlier.',
+    }),
+    modified_since: Since({
+      description:
+        'Those that were changed at this moment or later; ISO 8601, in UTC where no offset is given. A day is its beginning.',
+    }),
+    ordering: Choice(ORDERINGS, {
+      default: 'id',
+      description:
+        'By what the list is sorted, with a minus from the other end; what is equal, by `id`. Titles by their code points.',
+    }),
+    limit: Type.Integer({
       minimum: 1,
       maximum: 1000,
       default: 1000,
-      description: 'How many todos at most; fewer come where they are long, with a `Link` to go on.',
+      description:
+        'How many todos at most. Fewer come where they are long, or where a filter passes few of the next 5000; the `Link` header tells whether there are more.',
+    }),
+    cursor: Type.String({
+      description:
+        'Where to go on, out of the `Link` header of another page. It stays right while todos come and go, and holds for its `ordering`.',
+    }),
+  }),
+);
+
+const ETag = {
+  type: 'string',
+  description: 'A strong tag of this state (RFC 9110), for `If-None-Match` and `If-Match`.',
+  examples: ['"pZGm1Av0IEBKARczz7exkNYsZb8LzaMrV7J32a2fFG4"'],
+};
+const ifNoneMatch = Type.Object({
+  'if-none-match': Type.Optional(
+    Type.String({
+      description: 'The `ETag` of what you have; where it is still so, the answer is 304 without a body.',
     }),
   ),
-  cursor: Type.Optional(Type.String({ description: 'Where to go on, out of the `Link` header of the page before.' })),
 });
+const ifMatch = Type.Object({
+  'if-match': Type.Optional(
+    Type.String({
+      description: 'The `ETag` of the todo as you know it; where it is another now, nothing is done: 412. `*` is any.',
+    }),
+  ),
+});
+const notModified = { 304: Type.Null({ description: 'You have it as it is, by your `If-None-Match`.' }) };
 
 const badTodo = badBody({
   missing: { title: ['This field is required.'] },
@@ -84,23 +129,29 @@ export const list = {
   ...common,
   operationId: 'listTodos',
   summary: 'List your todos',
-  description: 'Oldest first. A superuser sees the todos of all users.',
-  querystring: Page,
+  description:
+    'Oldest first, or by `ordering`. What filters are given must all hold. A superuser sees the todos of all users.',
+  querystring: Parameters,
+  'x-headers': ifNoneMatch,
   response: {
     200: answer(Type.Array(Todo), 'The todos.', {
       headers: {
         Link: {
           type: 'string',
-          description: 'Where there is more, the address of the next page (RFC 8288), `rel="next"`.',
-          examples: ['<https://todo.example.com/api/v1/todo/?cursor=YWZ0ZXI6MTAwMA>; rel="next"'],
+          description:
+            'The addresses of the pages beside this one, `rel="next"` and `rel="prev"` (RFC 8288), where there are such.',
+          examples: ['<https://todo.example.com/api/v1/todo/?cursor=WyJpZCIsImFmdGVyIiwxMDAwXQ>; rel="next"'],
         },
+        ETag,
       },
       examples: { todos: { value: [todo] } },
     }),
     400: badFields({
       limit: { limit: ['Ensure this value is less than or equal to 1000.'] },
+      ordering: { ordering: ['"owner" is not a valid choice.'] },
       cursor: { cursor: ['Invalid cursor.'] },
     }),
+    ...notModified,
     ...errors(401, 403, 503),
   },
 };
@@ -114,7 +165,10 @@ export const create = {
   body: NewTodo,
   response: {
     201: answer(Todo, 'The new todo.', {
-      headers: { Location: { type: 'string', description: 'The address of the todo.', examples: ['/api/v1/todo/1/'] } },
+      headers: {
+        Location: { type: 'string', description: 'The address of the todo.', examples: ['/api/v1/todo/1/'] },
+        ETag,
+      },
       examples: one,
     }),
     400: badTodo,
@@ -128,7 +182,12 @@ export const read = {
   summary: 'Read a todo',
   description: "Another user's todo is as one that does not exist.",
   params: Id,
-  response: { 200: answer(Todo, 'The todo.', { examples: one }), ...errors(401, 403, 404, 503) },
+  'x-headers': ifNoneMatch,
+  response: {
+    200: answer(Todo, 'The todo.', { headers: { ETag }, examples: one }),
+    ...notModified,
+    ...errors(401, 403, 404, 503),
+  },
 };
 
 export const replace = {
@@ -139,11 +198,12 @@ export const replace = {
     'Optional fields that are left out keep their values; but in a form, `is_completed` left out is false, as a box that is not ticked.',
   consumes: BODY_TYPES,
   params: Id,
+  'x-headers': ifMatch,
   body: NewTodo,
   response: {
-    200: answer(Todo, 'The todo as it is now.', { examples: one }),
+    200: answer(Todo, 'The todo as it is now.', { headers: { ETag }, examples: one }),
     400: badTodo,
-    ...errors(401, 403, 404, 413, 415, 503),
+    ...errors(401, 403, 404, 412, 413, 415, 503),
   },
 };
 
@@ -154,11 +214,15 @@ export const change = {
   description: 'Changes what is given, all of it or, where one field is bad, nothing.',
   consumes: BODY_TYPES,
   params: Id,
+  'x-headers': ifMatch,
   body: TodoChange,
   response: {
-    200: answer(Todo, 'The todo as it is now.', { examples: { done: { value: { ...todo, is_completed: true } } } }),
+    200: answer(Todo, 'The todo as it is now.', {
+      headers: { ETag },
+      examples: { done: { value: { ...todo, is_completed: true } } },
+    }),
     400: badBody({ bad: { is_completed: ['Must be a valid boolean.'] } }),
-    ...errors(401, 403, 404, 413, 415, 503),
+    ...errors(401, 403, 404, 412, 413, 415, 503),
   },
 };
 
@@ -168,7 +232,8 @@ export const remove = {
   summary: 'Delete a todo',
   description: 'For good.',
   params: Id,
-  response: { 204: Type.Null({ description: 'It is gone.' }), ...errors(401, 403, 404, 413, 503) },
+  'x-headers': ifMatch,
+  response: { 204: Type.Null({ description: 'It is gone.' }), ...errors(401, 403, 404, 412, 413, 503) },
 };
 
 /** The same operation at the path that the Django service has for it. */
