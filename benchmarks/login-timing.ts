@@ -1,14 +1,11 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
 import { Agent, request } from 'node:http';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { loadConfig } from '../src/config.ts';
 import { openDatabase } from '../src/database/index.ts';
 import { createUser } from '../src/users.ts';
+import { median } from './report.ts';
+import { SERVICE, withServers } from './servers.ts';
 
 /**
  * Proves that the time of a refused login tells nobody whether there is such a user: measures, by turns
@@ -37,31 +34,21 @@ const KINDS = {
 };
 type Kind = keyof typeof KINDS;
 
-const directory = mkdtempSync(join(tmpdir(), 'todo-api-timing-'));
-const agent = new Agent({ keepAlive: true, maxSockets: 1 });
-let server: ChildProcess | undefined;
-try {
+await withServers('proof:timing', async (servers) => {
   const settings = {
-    DATABASE_URL: `file:${directory}/todo.db`,
+    DATABASE_URL: `file:${servers.directory}/todo.db`,
     LOGIN_FAILURES_PER_USER: '1000000',
     LOGIN_FAILURES_PER_ADDRESS: '1000000',
+    SHUTDOWN_DELAY: '0',
   };
-  await makeUsers(settings);
-  const args = [fileURLToPath(new URL('../src/cli.js', import.meta.url)), 'serve'];
-  const env = { PATH: process.env.PATH, PORT: '0', ...settings };
-  server = spawn(process.execPath, args, { cwd: directory, env, stdio: ['ignore', 'pipe', 'inherit'] });
-  const times = await measure(await originOf(server));
+  await makeUsers(settings, servers.directory);
+  const service = await servers.start(SERVICE, settings);
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  const times = await measure(service.origin, agent).finally(() => agent.destroy());
   process.exitCode = report(times) ? 0 : 1;
-} finally {
-  agent.destroy();
-  if (server && server.exitCode === null) {
-    server.kill('SIGTERM');
-    await once(server, 'exit');
-  }
-  rmSync(directory, { recursive: true, force: true, maxRetries: 5 });
-}
+});
 
-async function makeUsers(settings: Record<string, string>): Promise<void> {
+async function makeUsers(settings: Record<string, string>, directory: string): Promise<void> {
   const { prisma, close } = await openDatabase(loadConfig(settings, directory));
   for (let i = 0; i < NAMES; i++) {
     for (const name of ['known', 'quiet']) {
@@ -72,34 +59,21 @@ async function makeUsers(settings: Record<string, string>): Promise<void> {
   await close();
 }
 
-/** The service's address, when it listens. */
-function originOf(server: ChildProcess): Promise<string> {
-  let log = '';
-  return new Promise((resolve, reject) => {
-    server.stdout?.on('data', (chunk) => {
-      log += chunk;
-      const [, origin] = /API: (http:\/\/[^/]+)/.exec(log) ?? [];
-      if (origin) resolve(origin);
-    });
-    server.on('error', reject).on('exit', () => reject(new Error(`The service does not start:\n${log}`)));
-  });
-}
-
 /** Milliseconds of each login, the kinds by turns in an order that is drawn for each turn. */
-async function measure(origin: string): Promise<Record<Kind, number[]>> {
+async function measure(origin: string, agent: Agent): Promise<Record<Kind, number[]>> {
   const kinds = Object.keys(KINDS) as Kind[];
   const times = Object.fromEntries(kinds.map((kind) => [kind, [] as number[]])) as Record<Kind, number[]>;
   for (let i = 0; i < WARM_UP + logins; i++) {
     for (const kind of shuffle(kinds)) {
       const begin = process.hrtime.bigint();
-      await logIn(origin, KINDS[kind](i % NAMES));
+      await logIn(origin, agent, KINDS[kind](i % NAMES));
       if (i >= WARM_UP) times[kind].push(Number(process.hrtime.bigint() - begin) / 1e6);
     }
   }
   return times;
 }
 
-async function logIn(origin: string, credentials: object): Promise<void> {
+async function logIn(origin: string, agent: Agent, credentials: object): Promise<void> {
   const body = JSON.stringify(credentials);
   const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
   const outgoing = request(`${origin}/api/token`, { method: 'POST', headers, agent }).end(body);
@@ -145,8 +119,4 @@ function zOf(one: number[], other: number[]): number {
 
 function differenceOf(one: number[], other: number[]): number {
   return median(one) / median(other) - 1;
-}
-
-function median(samples: number[]): number {
-  return [...samples].sort((a, b) => a - b)[samples.length >> 1] as number;
 }

@@ -1,153 +1,111 @@
-import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
-import { availableParallelism, cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
-import { parseArgs, promisify } from 'node:util';
+import { parseArgs } from 'node:util';
 import Sqlite from 'better-sqlite3';
-import { loadConfig } from '../src/config.ts';
-import { openDatabase } from '../src/database/index.ts';
-import { packagePath } from '../src/package.ts';
-import { createUser } from '../src/users.ts';
 import type { Answer } from './limit.ts';
-import type { Load, Measure } from './load.ts';
+import { machine, median, spread, table, writeResults } from './report.ts';
+import { canPin, type Measured, memoryOf, SERVICE, type Server, type Servers, withServers } from './servers.ts';
+import { listWorks, makeTodos, makeUsers, SETTINGS, send, WORKS, type Work } from './works.ts';
 
 const ROUNDS = 5;
-// Node writes these itself.
-const OF_NODE = ['connection', 'content-length', 'date', 'keep-alive'];
-const PASSWORD = 'wintry-marble-otter-51';
-
-interface Work {
-  name: string;
-  requests: Load['requests'];
-  connections?: number;
-  writes?: boolean;
-}
-
-/** What is measured. Each user's todos stay as they are while they are read: it is another who creates. */
-function listWorks(reader: string, jwt: string, writer: string): Record<string, Work> {
-  const json = { 'content-type': 'application/json' };
-  const todo = JSON.stringify({ title: 'Buy milk', body: 'two litres', is_completed: false });
-  const list = { method: 'GET', path: '/api/v1/todo/', headers: { authorization: reader } };
-  const get = { ...list, path: '/api/v1/todo/7/' };
-  const update = { ...get, method: 'PATCH', headers: { ...json, authorization: reader }, body: todo };
-  const create = { ...update, method: 'POST', path: '/api/v1/todo/', headers: { ...json, authorization: writer } };
-  const logIn = { method: 'POST', path: '/api/token', headers: json, body: credentials('reader') };
-  return {
-    list: { name: 'list 20 todos, API token', requests: [list] },
-    'list-jwt': { name: 'list 20 todos, JWT', requests: [{ ...list, headers: { authorization: jwt } }] },
-    get: { name: 'get one', requests: [get] },
-    create: { name: 'create', requests: [create], writes: true },
-    update: { name: 'update (PATCH)', requests: [update], writes: true },
-    mixed: { name: 'nine lists to one update', requests: [...Array(9).fill(list), update], writes: true },
-    login: { name: 'log in (`POST /api/token`)', requests: [logIn], connections: 4 },
-  };
-}
+const STARTS = 7;
+const [SERVER_CORE, LOAD_CORE] = canPin ? ['0', '1'] : [];
+const LIMIT = [join(import.meta.dirname, 'limit.js')];
 
 const { values: options } = parseArgs({
   options: {
     seconds: { type: 'string', default: '8' },
-    works: { type: 'string' },
+    works: { type: 'string', default: WORKS.join() },
     write: { type: 'boolean', default: false },
   },
 });
 const seconds = Number(options.seconds);
 if (!(seconds > 0 && seconds <= 600)) throw new Error('--seconds must be a number up to 600');
-const chosen = options.works?.split(',') ?? Object.keys(listWorks('', '', ''));
-for (const work of chosen) if (!(work in listWorks('', '', ''))) throw new Error(`--works: there is no ${work}`);
+const chosen = WORKS.filter((work) => options.works.split(',').includes(work));
+for (const work of options.works.split(',')) {
+  if (!WORKS.some((name) => name === work)) throw new Error(`--works: there is no ${work}`);
+}
+// A minute, or less for a quick look.
+const loadedSeconds = Math.min(60, seconds * 7.5);
 
-const directory = mkdtempSync(join(tmpdir(), 'todo-api-bench-'));
-const stop = new AbortController();
-const servers: ChildProcess[] = [];
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort(new Error(signal)));
-const canPin = availableParallelism() > 1 && spawnSync('taskset', ['-c', '0,1', 'true']).status === 0;
-
-try {
-  const table = await measureAll();
-  console.log(table);
-  if (options.write) writeTable(table);
-} catch (error) {
-  console.error(`bench: ${((stop.signal.reason ?? error) as Error).message}`);
-  process.exitCode = 1;
-} finally {
-  stop.abort();
-  await Promise.all(servers.map((server) => server.exitCode ?? server.signalCode ?? once(server, 'exit')));
-  rmSync(directory, { recursive: true, force: true, maxRetries: 5 });
+interface Round {
+  service: Measured;
+  limit: Measured;
+  commits: number;
 }
 
-async function measureAll(): Promise<string> {
-  const DATABASE_URL = `file:${directory}/todo.db`;
-  const { prisma, close } = await openDatabase(loadConfig({ DATABASE_URL }, directory));
-  for (const username of ['reader', 'writer']) {
-    await createUser(prisma, { username, email: '', password: PASSWORD, isSuperuser: false });
-  }
-  await close();
+await withServers('bench', async (servers) => {
+  const settings = { ...SETTINGS, DATABASE_URL: `file:${servers.directory}/todo.db` };
+  await makeUsers(settings, servers.directory);
+  const service = await servers.start(SERVICE, settings, SERVER_CORE);
+  const begin = { service: await memoryOf(service.pid), limit: 0 };
+  const works = listWorks(await makeTodos(service));
+  const ANSWERS = JSON.stringify(await collectAnswers(service, works.list, ...chosen.map((work) => works[work])));
+  const limit = await servers.start(LIMIT, { ANSWERS }, SERVER_CORE);
+  begin.limit = await memoryOf(limit.pid);
 
-  const settings = { DATABASE_URL, LOG_LEVEL: 'info', LOGIN_THROTTLE: 'off', JWT_ACCESS_TTL: '86400' };
-  const service = await start('../src/cli.js', ['serve'], settings);
-  const logIn = (path: string, username: string) => send(service, { path, body: credentials(username) });
-  const reader = `Token ${JSON.parse((await logIn('/api/token', 'reader')).body).token}`;
-  const writer = `Token ${JSON.parse((await logIn('/api/token', 'writer')).body).token}`;
-  const jwt = `Bearer ${JSON.parse((await logIn('/api/jwt/token/', 'reader')).body).access}`;
-  for (let i = 1; i <= 20; i++) {
-    const body = JSON.stringify({ title: `Todo ${i}`, body: 'What is to be done, in a sentence or two.' });
-    await send(service, { path: '/api/v1/todo/', headers: { authorization: reader }, body });
+  const measured = new Map<Work, Round[]>();
+  for (const work of chosen) measured.set(works[work], await measureWork(servers, works[work], service, limit));
+  let loaded = ((ROUNDS + 1) / ROUNDS) * seconds * chosen.length;
+  for (; loaded < loadedSeconds; loaded += seconds / ROUNDS) {
+    for (const server of [service, limit]) await load(servers, server, works.list);
   }
-  const works = listWorks(reader, jwt, writer);
-  const answers = new Map<string, Answer>();
-  for (const request of chosen.flatMap((work) => works[work]?.requests ?? [])) {
-    const key = `${request.method} ${request.path}`;
-    if (!answers.has(key)) answers.set(key, await send(service, request));
-  }
-  const limit = await start('./limit.js', [], { ANSWERS: JSON.stringify([...answers.values()]) });
+  const end = { service: await memoryOf(service.pid), limit: await memoryOf(limit.pid) };
+  for (const server of [service, limit]) await server.stop();
+  const ready = await measureStarts(servers, settings, { ANSWERS });
 
-  const lines = [];
-  for (const work of chosen) lines.push(await measureWork(works[work] as Work, service, limit));
-  return [
-    '| | requests/s | p50 (ms) | p99 (ms) | limit: requests/s | share of the limit (spread) | disk: commits/s |',
-    '|---|--:|--:|--:|--:|--:|--:|',
-    ...lines,
-  ].join('\n');
-}
-
-/** Service and limit by turns, so that what else the machine does meets both; medians of all rounds. */
-async function measureWork(work: Work, service: string, limit: string): Promise<string> {
-  const rounds: { service: Measure; limit: Measure; commits: number }[] = [];
-  for (let round = 0; round <= ROUNDS; round++) {
-    const measure = { service: await load(service, work), limit: await load(limit, work), commits: 0 };
-    if (work.writes) measure.commits = countCommits(seconds / ROUNDS / 2);
-    // The first warms up.
-    if (round > 0) rounds.push(measure);
-  }
-  const of = (pick: (round: (typeof rounds)[number]) => number) => median(rounds.map(pick));
-  const share = ({ service, limit }: (typeof rounds)[number]) => service.rate / limit.rate;
-  const spread = rounds.map(share).sort((a, b) => a - b);
-  const cells = [
-    work.name,
-    of(({ service }) => service.rate).toFixed(),
-    of(({ service }) => service.p50).toFixed(1),
-    of(({ service }) => service.p99).toFixed(1),
-    of(({ limit }) => limit.rate).toFixed(),
-    `${of(share).toFixed(2)} (${spread.at(0)?.toFixed(2)} to ${spread.at(-1)?.toFixed(2)})`,
-    work.writes ? of(({ commits }) => commits).toFixed() : '',
+  const ratio = (server: 'service' | 'limit') =>
+    spread(measured.get(works.list)?.map(({ [server]: { p50, p99 } }) => p99 / p50) ?? [Number.NaN], 1);
+  const figures = [
+    ['ready to answer after its start (ms)', spread(ready.service, 0), spread(ready.limit, 0)],
+    ['memory at the start (MB)', begin.service.toFixed(), begin.limit.toFixed()],
+    [`memory after ${loaded.toFixed()} s of load (MB)`, end.service.toFixed(), end.limit.toFixed()],
+    ...(measured.has(works.list) ? [['p99 to p50 of the list', ratio('service'), ratio('limit')]] : []),
   ];
-  return `| ${cells.join(' | ')} |`;
+  const text = [
+    [
+      machine(['better-sqlite3', 'fastify', 'autocannon']),
+      `Medians of ${ROUNDS} rounds of ${seconds / ROUNDS} s, ${canPin ? 'server and load generator on a core each' : 'nothing bound to a core'};`,
+      `of ${STARTS} starts, bound to no core.${loaded < 60 ? ' A quick look: under a minute of load.' : ''}`,
+    ].join('\n'),
+    reportRates(measured),
+    reportProcessor(measured),
+    table(['', 'service', 'limit'], figures),
+  ].join('\n\n');
+  console.log(text);
+  if (options.write) writeResults('results', text);
+});
+
+/** What the service answers to the requests of the works. */
+async function collectAnswers(service: Server, ...works: Work[]): Promise<Answer[]> {
+  const answers = new Map<string, Answer>();
+  for (const request of works.flatMap(({ requests }) => requests)) {
+    const kind = `${request.method} ${request.path}`;
+    if (!answers.has(kind)) answers.set(kind, await send(service, request));
+  }
+  return [...answers.values()];
 }
 
-async function load(url: string, { requests, connections = 16 }: Work): Promise<Measure> {
-  const options: Load = { url, requests, connections, duration: seconds / ROUNDS };
-  const [command, ...args] = onCore('1', [process.execPath, pathOf('./load.js'), JSON.stringify(options)]);
-  const timeout = options.duration * 1000 + 30_000;
-  const run = promisify(execFile)(command as string, args, { signal: stop.signal, timeout });
-  return JSON.parse((await run).stdout);
+/** Service and limit by turns, so that what else the machine does meets both. */
+async function measureWork(servers: Servers, work: Work, service: Server, limit: Server): Promise<Round[]> {
+  const rounds: Round[] = [];
+  for (let round = 0; round <= ROUNDS; round++) {
+    rounds.push({
+      service: await load(servers, service, work),
+      limit: await load(servers, limit, work),
+      commits: work.writes ? countCommits(join(servers.directory, 'commits.db'), seconds / ROUNDS / 2) : 0,
+    });
+  }
+  // The first warms up.
+  return rounds.slice(1);
+}
+
+function load(servers: Servers, server: Server, { requests, connections }: Work): Promise<Measured> {
+  return servers.load(server, { requests, connections, duration: seconds / ROUNDS }, [server.pid], LOAD_CORE);
 }
 
 /** One-row transactions a second that are on the disk when they end. */
-function countCommits(duration: number): number {
-  const database = new Sqlite(join(directory, 'commits.db'));
+function countCommits(path: string, duration: number): number {
+  const database = new Sqlite(path);
   database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; CREATE TABLE IF NOT EXISTS rows (row TEXT)');
   const insert = database.prepare(`INSERT INTO rows VALUES ('a row')`);
   const begin = performance.now();
@@ -158,81 +116,51 @@ function countCommits(duration: number): number {
   return rate;
 }
 
-/** Starts a server and gives its origin when it answers. */
-async function start(path: string, args: string[], env: Record<string, string>): Promise<string> {
-  const PORT = String(await findPort());
-  const [command, ...rest] = onCore('0', [process.execPath, pathOf(path), ...args]);
-  const child = spawn(command as string, rest, {
-    cwd: directory,
-    env: { PATH: process.env.PATH, ...env, PORT },
-    stdio: ['ignore', 'ignore', 'inherit'],
-    signal: stop.signal,
-    killSignal: 'SIGKILL',
-  });
-  servers.push(child);
-  child.on('error', (error) => stop.abort(error));
-  child.on('exit', (code) => stop.abort(new Error(`${path} ended with ${code}`)));
-  const origin = `http://127.0.0.1:${PORT}`;
-  for (let tries = 0; tries < 200; tries++) {
-    stop.signal.throwIfAborted();
-    if (await fetch(origin).catch(() => undefined)) return origin;
-    await setTimeout(100);
+/** Milliseconds until they answer, by turns. */
+async function measureStarts(
+  servers: Servers,
+  ofService: Record<string, string>,
+  ofLimit: Record<string, string>,
+): Promise<{ service: number[]; limit: number[] }> {
+  const times = { service: [] as number[], limit: [] as number[] };
+  for (let i = 0; i < STARTS; i++) {
+    const service = await servers.start(SERVICE, ofService);
+    await service.stop();
+    const limit = await servers.start(LIMIT, ofLimit);
+    await limit.stop();
+    times.service.push(service.ready);
+    times.limit.push(limit.ready);
   }
-  throw new Error(`${path} does not answer`);
+  return times;
 }
 
-async function findPort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
-async function send(origin: string, request: Partial<Load['requests'][number]> & { path: string }): Promise<Answer> {
-  const { method = 'POST', path, headers, body = null } = request;
-  const answer = await fetch(origin + path, {
-    method,
-    headers: { 'content-type': 'application/json', ...headers },
-    body,
+function reportRates(measured: Map<Work, Round[]>): string {
+  const head = ['', 'requests/s', 'p50 (ms)', 'p99 (ms)', 'limit: requests/s', 'share of the limit', 'disk: commits/s'];
+  const rows = [...measured].map(([{ name, writes }, rounds]) => {
+    const of = (pick: (round: Round) => number) => median(rounds.map(pick));
+    return [
+      name,
+      of(({ service }) => service.rate).toFixed(),
+      of(({ service }) => service.p50).toFixed(1),
+      of(({ service }) => service.p99).toFixed(1),
+      of(({ limit }) => limit.rate).toFixed(),
+      spread(rounds.map(({ service, limit }) => service.rate / limit.rate)),
+      writes ? of(({ commits }) => commits).toFixed() : '',
+    ];
   });
-  if (!answer.ok) throw new Error(`${method} ${path} answers ${answer.status}`);
-  const own = [...answer.headers].filter(([name]) => !OF_NODE.includes(name));
-  return { method, path, status: answer.status, headers: Object.fromEntries(own), body: await answer.text() };
+  return table(head, rows);
 }
 
-function writeTable(table: string) {
-  const { version, dependencies, devDependencies } = JSON.parse(readFileSync(packagePath('package.json'), 'utf8'));
-  const packages = Object.entries({ ...dependencies, ...devDependencies })
-    .filter(([name]) => ['fastify', 'better-sqlite3', 'autocannon'].includes(name))
-    .map((entry) => entry.join(' '));
-  const text = [
-    `todo-api ${version}, ${new Date().toISOString().slice(0, 10)}; ${cpus()[0]?.model}, ${availableParallelism()} cores;`,
-    `${process.platform} ${process.arch}, Node ${process.versions.node}, ${packages.join(', ')}. Medians of ${ROUNDS} rounds of`,
-    `${seconds / ROUNDS} s${canPin ? ', server and load generator on a core each' : ', nothing bound to a core'}.`,
-  ].join('\n');
-  const path = packagePath('benchmarks/README.md');
-  const readme = readFileSync(path, 'utf8');
-  const between = /(?<=<!-- results -->\n).*(?=<!-- \/results -->)/s;
-  if (!between.test(readme)) throw new Error('benchmarks/README.md has no markers for the results');
-  writeFileSync(
-    path,
-    readme.replace(between, () => `\n${text}\n\n${table}\n\n`),
-  );
-}
-
-function credentials(username: string): string {
-  return JSON.stringify({ username, password: PASSWORD });
-}
-
-function median(values: number[]): number {
-  return values.sort((a, b) => a - b)[Math.floor(values.length / 2)] as number;
-}
-
-function onCore(core: string, command: string[]): string[] {
-  return canPin ? ['taskset', '-c', core, ...command] : command;
-}
-
-function pathOf(path: string): string {
-  return fileURLToPath(new URL(path, import.meta.url));
+function reportProcessor(measured: Map<Work, Round[]>): string {
+  const head = ['processor time', 'µs a request', 'limit: µs a request', 'share of the limit'];
+  const rows = [...measured].map(([{ name }, rounds]) => {
+    const of = (pick: (round: Round) => number) => median(rounds.map(pick));
+    return [
+      name,
+      of(({ service }) => service.cpu[0] as number).toFixed(),
+      of(({ limit }) => limit.cpu[0] as number).toFixed(),
+      spread(rounds.map(({ service, limit }) => (limit.cpu[0] as number) / (service.cpu[0] as number))),
+    ];
+  });
+  return table(head, rows);
 }

@@ -9,6 +9,7 @@ import * as sqlite from '../src/database/sqlite.ts';
 import { packagePath } from '../src/package.ts';
 import { administrate, inDatabase } from '../test/helper.ts';
 import { startPostgresql } from '../test/postgresql.ts';
+import { median } from './report.ts';
 import { seed } from './seed.ts';
 
 /**
@@ -100,10 +101,6 @@ async function measure(subjects: Subject[]): Promise<Measured[]> {
   return results;
 }
 
-function median(samples: number[]): number {
-  return samples.sort((a, b) => a - b)[samples.length >> 1] as number;
-}
-
 const changes = (sql: typeof sqlite.changeSql) =>
   [true, false].map((isOwn) => sql(['title', 'is_completed'], isOwn, false));
 
@@ -191,7 +188,8 @@ if (options.write) {
 }
 const isProven = all.flat().every(({ scans }) => scans.length === 0) && all.every(staysUnder);
 console.log(isProven ? `Proven: every ratio is under ${TARGET}.` : 'Not proven.');
-process.exitCode = isProven ? 0 : 1;
+// Said outright: what ends the server with the process would make it 0 otherwise.
+process.exit(isProven ? 0 : 1);
 
 function staysUnder(results: Measured[]): boolean {
   const [first] = results as [Measured];

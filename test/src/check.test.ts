@@ -9,7 +9,7 @@ import type { Finding } from '../../src/checks/finding.ts';
 import { databasePath, openDatabase } from '../../src/database/index.ts';
 import type { View } from '../../src/database/read-only.ts';
 import { administrate, configure, isOnPostgresql, makeDatabase, SECRET_KEY, temporaryDirectory } from '../helper.ts';
-import { freePort } from '../postgresql.ts';
+import { freePort } from '../ports.ts';
 import { connect, insertUser, makeEmptyDatabase, type Outcome, run } from './helper.ts';
 
 const ON_SQLITE = { skip: isOnPostgresql && 'this run is on PostgreSQL' };

@@ -10,7 +10,7 @@ import { digestApiToken } from '../../src/api-tokens.ts';
 import { databasePath, openDatabase, type Prisma } from '../../src/database/index.ts';
 import { packagePath, version } from '../../src/package.ts';
 import { configure, isOnPostgresql, makeDatabase, PASSWORD, SECRET_KEY, send, temporaryDirectory } from '../helper.ts';
-import { freePort } from '../postgresql.ts';
+import { freePort } from '../ports.ts';
 import { CLI, environment, insertUser, makeEmptyDatabase, type Outcome, type Run, run, start } from './helper.ts';
 
 const COMMANDS = {

@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 import { cases, prepareCases } from '../contract/cases.ts';
 import { build, isOnPostgresql, makeDatabase, send, temporaryDirectory } from '../helper.ts';
-import { freePort } from '../postgresql.ts';
+import { freePort } from '../ports.ts';
 
 const isInstalled = (() => {
   try {

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
@@ -10,6 +9,7 @@ import { openDatabase } from '../../src/database/index.ts';
 import { createUser } from '../../src/users.ts';
 import { openPage } from '../browser.ts';
 import { configure, isOnPostgresql, makeDatabase, PASSWORD, SECRET_KEY, temporaryDirectory } from '../helper.ts';
+import { freePort } from '../ports.ts';
 
 const CLI = join(import.meta.dirname, '../../src/cli.js');
 
@@ -124,13 +124,4 @@ async function prints(stream: Readable, text: string): Promise<boolean> {
     return true;
   }
   return false;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
