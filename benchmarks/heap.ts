@@ -1,11 +1,14 @@
 import { renameSync, writeFileSync } from 'node:fs';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 
-// Loaded before the service, by NODE_OPTIONS: tells its heap each second, so that it needs no route for that.
+// Loaded before the service, by NODE_OPTIONS: on SIGURG collects all garbage and tells what is left in the
+// heap, so that the service needs no route for that.
 const path = process.env.HEAP_FILE as string;
-tellHeap();
-setInterval(tellHeap, 1000).unref();
-
-function tellHeap(): void {
+setFlagsFromString('--expose-gc');
+const collect = runInNewContext('gc') as () => void;
+process.on('SIGURG', () => {
+  collect();
   writeFileSync(`${path}.new`, String(process.memoryUsage().heapUsed));
   renameSync(`${path}.new`, path);
-}
+});

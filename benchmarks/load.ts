@@ -24,7 +24,7 @@ const autocannon = createRequire(import.meta.url)('autocannon');
 
 const times: number[] = [];
 const begin = process.cpuUsage();
-const run = autocannon({ ...(JSON.parse(process.argv[2] as string) as Load), sampleInt: 100 });
+const run = autocannon({ ...(JSON.parse(process.env.LOAD as string) as Load), sampleInt: 100 });
 run.on('response', (_client: unknown, _status: number, _bytes: number, ms: number) => times.push(ms));
 const { duration, errors, non2xx, statusCodeStats } = await run;
 if (errors + non2xx > 0 || times.length === 0) {

@@ -87,11 +87,11 @@ export async function withServers(name: string, run: (servers: Servers) => Promi
 
   async function load({ origin, pid }: Server, load: Omit<Load, 'url'>, trees = [pid], core?: string) {
     const options: Load = { ...load, url: origin };
-    const script = join(import.meta.dirname, 'load.js');
-    const [command, ...args] = onCore(core, [process.execPath, script, JSON.stringify(options)]);
+    const [command, ...args] = onCore(core, [process.execPath, join(import.meta.dirname, 'load.js')]);
     const before = await Promise.all(trees.map(cpuTimes));
+    const env = { PATH: process.env.PATH, LOAD: JSON.stringify(options) };
     const timeout = options.duration * 1000 + 30_000;
-    const { stdout } = await promisify(execFile)(command, args, { signal, timeout });
+    const { stdout } = await promisify(execFile)(command, args, { signal, timeout, env });
     const after = await Promise.all(trees.map(cpuTimes));
     const measure: Measure = JSON.parse(stdout);
     const used = after.map((times, tree) => difference(before[tree] as Map<number, number>, times));
