@@ -8,6 +8,9 @@ declare module 'fastify' {
   }
 }
 
+/** auth.ts registers it, after the schemes. */
+export const autoload = false;
+
 /** Both authentication schemes side by side: tokens and JWTs open the same routes. */
 export default fp(
   async (fastify) => {

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import fp from 'fastify-plugin';
-import { API_TOKEN, digestApiToken } from '../src/api-tokens.ts';
+import { API_TOKEN, digestApiToken } from '../src/api-token-keys.ts';
 import {
   EmptyTokenHeader,
   InvalidToken,
@@ -8,21 +8,31 @@ import {
   TokenUserInactive,
   UndecodableTokenHeader,
 } from '../src/errors.ts';
-import { defineScheme } from './credentials.ts';
+import credentials, { type AuthUser, defineScheme } from './credentials.ts';
 
 declare module 'fastify' {
   interface FastifyInstance {
     /** Accepts `Authorization: Token <key>`; sets `request.user`, or throws. */
-    verifyApiToken(request: FastifyRequest): Promise<void>;
+    verifyApiToken(request: FastifyRequest, reply: FastifyReply): Promise<void>;
   }
 }
 
-const NOTED_EVERY_MS = 5 * 60_000;
+export interface TokenAuthOptions {
+  /** The user of a token that has not ended, by the token's SHA-256 in hex. */
+  findUser(digest: string): Promise<AuthUser | undefined>;
+  /** Is told whose token was used; the answer does not wait for it, and it may fail. */
+  noteUse?: (user: AuthUser) => Promise<unknown> | undefined;
+}
 
-/** The scheme of opaque API tokens, as Django REST Framework's TokenAuthentication. */
+/** auth.ts registers it, with this service's options. */
+export const autoload = false;
+
+/** The scheme of opaque API tokens, 40 hex characters, as Django REST Framework's TokenAuthentication. */
 export default fp(
-  async (fastify) => {
-    const { findUser, noteUse } = fastify.prisma.apiToken;
+  async (fastify, { findUser, noteUse }: TokenAuthOptions) => {
+    if (typeof findUser !== 'function') throw new TypeError('token-auth: findUser must be a function');
+    await fastify.register(credentials);
+    const warn = (err: unknown) => fastify.log.warn({ err }, 'use of a token was not noted');
 
     fastify.decorate(
       'verifyApiToken',
@@ -35,20 +45,10 @@ export default fp(
         const user = isKey ? await findUser(digestApiToken(key)) : undefined;
         if (!user) throw new InvalidToken();
         if (!user.isActive) throw new TokenUserInactive();
-        if (user.credential.kind === 'token') noteInPassing(user.credential);
+        noteUse?.(user)?.catch(warn);
         return user;
       }),
     );
-
-    /** Off the path of the answer, and without a say in it. */
-    function noteInPassing(token: { id: number; lastUsedAt: Date | null }): void {
-      const now = Date.now();
-      if (token.lastUsedAt && now - token.lastUsedAt.getTime() < NOTED_EVERY_MS) return;
-      token.lastUsedAt = new Date(now);
-      noteUse(token.id, new Date(now - NOTED_EVERY_MS)).catch((err) =>
-        fastify.log.warn({ err }, 'use of a token was not noted'),
-      );
-    }
   },
-  { name: 'token-auth', dependencies: ['prisma', 'credentials'] },
+  { name: 'token-auth' },
 );

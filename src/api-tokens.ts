@@ -1,19 +1,12 @@
-import { createHmac, hash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { digestApiToken } from './api-token-keys.ts';
 import { isMissing, isUniqueViolation, type LiveUser, type Prisma } from './database/index.ts';
 import { FieldErrors } from './errors.ts';
 import { type Login, noteLogin } from './users.ts';
 
-/** 160 bits in hex, the form of Django REST Framework's authtoken. */
-export const API_TOKEN = /^[0-9a-f]{40}$/;
-
 /** What a token may be bound to. */
 export const SCOPES = ['todo:read', 'todo:write'] as const;
 export type Scope = (typeof SCOPES)[number];
-
-/** What the database keeps of a key: its SHA-256 in hex. A key has 160 random bits, so it needs no salt. */
-export function digestApiToken(key: string): string {
-  return hash('sha256', key);
-}
 
 function deriveKey(secretKey: string, nonce: string): string {
   return createHmac('sha256', secretKey).update(`todo-api/api-token/${nonce}`).digest('hex').slice(0, 40);

@@ -9,6 +9,8 @@ export interface WireError extends Error {
   /** seconds after which another try may help */
   retryAfter?: number;
   body?: unknown;
+  /** what Fastify's own error handler sends with it */
+  headers?: Record<string, string[]>;
 }
 
 // Requests

@@ -1,29 +1,7 @@
 import { createPrivateKey, createPublicKey, hash, type KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { type Config, ConfigError } from './config.ts';
-import { JwtInvalid } from './errors.ts';
-
-/** The public half of a key pair as a JSON Web Key (RFC 7517): all that anyone may know of it. */
-export interface PublicJwk {
-  kty: string;
-  kid: string;
-  alg: string;
-  use: 'sig';
-  n?: string;
-  e?: string;
-  crv?: string;
-  x?: string;
-  y?: string;
-}
-
-/** A key with the one algorithm that it is good for. */
-export interface JwtKey {
-  algorithm: 'HS256' | 'RS256' | 'ES256' | 'EdDSA';
-  /** a secret, or the PEM of a key pair; one without its private half verifies only */
-  secret: string | { public: string; private?: string };
-  /** of a key pair alone */
-  jwk?: PublicJwk;
-}
+import type { JwtKey, PublicJwk } from './jwt-codec.ts';
 
 /**
  * The keys of the JWTs: the first signs, all verify. Where there are key files, SECRET_KEY is not among them.
@@ -41,42 +19,6 @@ export function loadJwtKeys(config: Config & { SECRET_KEY: string }): [JwtKey, .
   if (twin !== -1) throw refusal(paths[twin], 'holds the same key as a file before it');
   const [first = toSecret(SECRET_KEY), ...others] = pairs;
   return [first, ...others, ...fallbacks.map(toSecret)];
-}
-
-type Verify = (token: string) => unknown;
-
-/**
- * Has a token verified by the key pair that its `kid` names, or else by the secrets, whose tokens name none.
- * @param verifiers of `keys`, one each; they throw for a token that is not good
- */
-export function verifyByKeys(keys: JwtKey[], verifiers: Verify[]): Verify {
-  const bySecret = inTurn(verifiers.filter((_, index) => !keys[index]?.jwk));
-  const byKid = new Map(keys.map(({ jwk }, index) => [jwk?.kid, verifiers[index]]));
-  byKid.delete(undefined);
-  return byKid.size === 0 ? bySecret : (token) => (byKid.get(kidOf(token)) ?? bySecret)(token);
-}
-
-/** The next one is asked only where the signature is not of the one before. */
-function inTurn([verify = refuse, ...others]: Verify[]): Verify {
-  if (others.length === 0) return verify;
-  const next = inTurn(others);
-  return (token) => {
-    try {
-      return verify(token);
-    } catch (error) {
-      if ((error as { code?: string }).code !== 'FAST_JWT_INVALID_SIGNATURE') throw error;
-      return next(token);
-    }
-  };
-}
-
-function refuse(): never {
-  throw new JwtInvalid();
-}
-
-/** What a token says of itself, of whatever type it be; it chooses among keys and is used for nothing else. */
-function kidOf(token: string) {
-  return JSON.parse(Buffer.from(token.slice(0, token.indexOf('.')), 'base64url').toString())?.kid;
 }
 
 /** The `kid` of a public key: its thumbprint (RFC 7638). */

@@ -2,25 +2,8 @@ import { randomBytes } from 'node:crypto';
 import type { Config } from './config.ts';
 import { isMissing, type Prisma } from './database/index.ts';
 import { JwtBlacklisted, JwtInvalid, JwtReused, JwtWrongType, UserInactive } from './errors.ts';
-import { isId } from './ids.ts';
+import { type Claims, type JwtCodec, readClaims } from './jwt-codec.ts';
 import { type Login, noteLogin } from './users.ts';
-
-/** The claims of a JWT as SimpleJWT writes them; times are seconds since 1970. */
-export interface Claims {
-  token_type: string;
-  exp: number;
-  iat: number;
-  jti: string;
-  user_id: number;
-  /** the session, one login, that the token belongs to */
-  sid: string;
-}
-
-/** `verify` gives the payload of a token whose signature and expiry hold and throws for any other. */
-export interface JwtCodec {
-  sign(claims: Claims): string;
-  verify(token: string): unknown;
-}
 
 /** Seconds that things live. */
 export interface Lifetimes {
@@ -42,33 +25,6 @@ export function lifetimesOf(config: Config): Lifetimes {
 export interface Origin {
   userAgent: string;
   address: string;
-}
-
-// Seconds by which the clocks of the processes that share a database may differ.
-const CLOCK_SKEW = 5;
-
-/**
- * The claims of a token whose signature, expiry and required claims hold.
- * @throws {JwtInvalid}
- */
-export function readClaims(codec: JwtCodec, token: string): Claims {
-  let claims: Partial<Claims>;
-  try {
-    claims = codec.verify(token) as Partial<Claims>;
-  } catch {
-    throw new JwtInvalid();
-  }
-  const { exp, iat = 0, jti, user_id, sid } = claims;
-  if (
-    !Number.isFinite(exp) ||
-    !(iat <= now() + CLOCK_SKEW) ||
-    typeof jti !== 'string' ||
-    !isId(user_id) ||
-    typeof sid !== 'string'
-  ) {
-    throw new JwtInvalid();
-  }
-  return claims as Claims;
 }
 
 /** Begins a session; undefined where the login no longer holds. */

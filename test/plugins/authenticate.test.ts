@@ -2,16 +2,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fp from 'fastify-plugin';
 import audit from '../../plugins/audit.ts';
-import authenticate from '../../plugins/authenticate.ts';
+import auth from '../../plugins/auth.ts';
 import cors from '../../plugins/cors.ts';
-import credentials from '../../plugins/credentials.ts';
 import errors from '../../plugins/errors.ts';
-import jwtAuth from '../../plugins/jwt-auth.ts';
 import prisma from '../../plugins/prisma.ts';
 import requestId from '../../plugins/request-id.ts';
 import securityHeaders from '../../plugins/security-headers.ts';
 import shutdown from '../../plugins/shutdown.ts';
-import tokenAuth from '../../plugins/token-auth.ts';
 import { obtainApiToken } from '../../src/api-tokens.ts';
 import { startSession } from '../../src/sessions.ts';
 import { addUser, SECRET_KEY } from '../helper.ts';
@@ -22,15 +19,11 @@ const NOT_PROVIDED = 'Authentication credentials were not provided.';
 const JWT_INVALID = 'Given token not valid for any token type';
 
 test('both schemes on a route: the one whose keyword was used speaks', async (t) => {
-  const service = await serve(
-    t,
-    [requestId, securityHeaders, shutdown, cors, audit, errors, prisma, credentials, tokenAuth, jwtAuth, authenticate],
-    (app) => {
-      app.get('/', { onRequest: app.authenticate }, async ({ user }) => user);
-      app.get('/turned', { onRequest: app.auth([app.verifyJwt, app.verifyApiToken]) }, async ({ user }) => user);
-      app.get('/open', async ({ user, challenges }) => ({ user, challenges }));
-    },
-  );
+  const service = await serve(t, [requestId, securityHeaders, shutdown, cors, audit, errors, prisma, auth], (app) => {
+    app.get('/', { onRequest: app.authenticate }, async ({ user }) => user);
+    app.get('/turned', { onRequest: app.auth([app.verifyJwt, app.verifyApiToken]) }, async ({ user }) => user);
+    app.get('/open', async ({ user, challenges }) => ({ user, challenges }));
+  });
   const { prisma: db, jwtCodec } = service.app;
   const makeUser = async (username: string) => {
     const { id } = await addUser(service, username);
@@ -115,26 +108,10 @@ test('a database that fails one scheme is no refusal by the other', async (t) =>
     },
     { name: 'prisma' },
   );
-  const service = await serve(
-    t,
-    [
-      requestId,
-      securityHeaders,
-      shutdown,
-      cors,
-      audit,
-      errors,
-      database,
-      credentials,
-      tokenAuth,
-      jwtAuth,
-      authenticate,
-    ],
-    (app) => {
-      app.get('/', { onRequest: app.authenticate }, async () => ({}));
-      app.get('/turned', { onRequest: app.auth([app.verifyJwt, app.verifyApiToken]) }, async () => ({}));
-    },
-  );
+  const service = await serve(t, [requestId, securityHeaders, shutdown, cors, audit, errors, database, auth], (app) => {
+    app.get('/', { onRequest: app.authenticate }, async () => ({}));
+    app.get('/turned', { onRequest: app.auth([app.verifyJwt, app.verifyApiToken]) }, async () => ({}));
+  });
   const exp = Math.floor(Date.now() / 1000) + 300;
   const claims = { token_type: 'access', exp, jti: 'f'.repeat(32), user_id: 1, sid: 'f'.repeat(32) };
   for (const path of ['/', '/turned']) {

@@ -1,5 +1,5 @@
 import { createHmac } from 'node:crypto';
-import type { Claims } from '../../src/sessions.ts';
+import type { Claims } from '../../src/jwt-codec.ts';
 import { SECRET_KEY } from '../helper.ts';
 
 const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');

@@ -3,15 +3,15 @@ import { verify } from 'node:crypto';
 import { test } from 'node:test';
 import type { FastifyInstance } from 'fastify';
 import audit from '../../plugins/audit.ts';
+import auth from '../../plugins/auth.ts';
 import cors from '../../plugins/cors.ts';
-import credentials from '../../plugins/credentials.ts';
 import errors from '../../plugins/errors.ts';
-import jwtAuth from '../../plugins/jwt-auth.ts';
 import prisma from '../../plugins/prisma.ts';
 import requestId from '../../plugins/request-id.ts';
 import securityHeaders from '../../plugins/security-headers.ts';
 import shutdown from '../../plugins/shutdown.ts';
-import { type Claims, endSession, startSession } from '../../src/sessions.ts';
+import type { Claims } from '../../src/jwt-codec.ts';
+import { endSession, startSession } from '../../src/sessions.ts';
 import { addUser, SECRET_KEY, type TestApp, temporaryDirectory } from '../helper.ts';
 import { serve } from './helper-app.ts';
 import { claimsOf, forge, forgeries } from './helper-jwt.ts';
@@ -26,7 +26,7 @@ import {
   publish,
 } from './helper-jwt-keys.ts';
 
-const PLUGINS = [requestId, securityHeaders, shutdown, cors, audit, errors, prisma, credentials, jwtAuth];
+const PLUGINS = [requestId, securityHeaders, shutdown, cors, audit, errors, prisma, auth];
 
 const CHALLENGE = 'Bearer realm="api"';
 const NOT_PROVIDED = { detail: 'Authentication credentials were not provided.' };

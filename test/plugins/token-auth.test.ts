@@ -2,15 +2,15 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import audit from '../../plugins/audit.ts';
+import auth from '../../plugins/auth.ts';
 import cors from '../../plugins/cors.ts';
-import credentials from '../../plugins/credentials.ts';
 import errors from '../../plugins/errors.ts';
 import prisma from '../../plugins/prisma.ts';
 import requestId from '../../plugins/request-id.ts';
 import securityHeaders from '../../plugins/security-headers.ts';
 import shutdown from '../../plugins/shutdown.ts';
-import tokenAuth from '../../plugins/token-auth.ts';
-import { digestApiToken, endApiToken, obtainApiToken } from '../../src/api-tokens.ts';
+import { digestApiToken } from '../../src/api-token-keys.ts';
+import { endApiToken, obtainApiToken } from '../../src/api-tokens.ts';
 import { addUser, SECRET_KEY } from '../helper.ts';
 import { serve } from './helper-app.ts';
 
@@ -22,15 +22,11 @@ const INVALID = 'Invalid token.';
 const INACTIVE = 'User inactive or deleted.';
 
 test('API tokens alone', async (t) => {
-  const service = await serve(
-    t,
-    [requestId, securityHeaders, shutdown, cors, audit, errors, prisma, credentials, tokenAuth],
-    (app) => {
-      app.get('/', { onRequest: app.verifyApiToken }, async ({ user }) => user);
-      const config = { scope: 'todo:write' } as const;
-      app.get('/scoped', { onRequest: app.verifyApiToken, config }, async ({ user }) => user);
-    },
-  );
+  const service = await serve(t, [requestId, securityHeaders, shutdown, cors, audit, errors, prisma, auth], (app) => {
+    app.get('/', { onRequest: app.verifyApiToken }, async ({ user }) => user);
+    const config = { scope: 'todo:write' } as const;
+    app.get('/scoped', { onRequest: app.verifyApiToken, config }, async ({ user }) => user);
+  });
   const db = service.app.prisma;
   const makeToken = async (username: string, isSuperuser = false) => {
     const { id } = await addUser(service, username, { isSuperuser });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, type TestContext, test } from 'node:test';
-import { digestApiToken } from '../../src/api-tokens.ts';
+import { digestApiToken } from '../../src/api-token-keys.ts';
 import { type Answer, addUser, build, logIn, PASSWORD } from '../helper.ts';
 import { claimsOf, forge } from '../plugins/helper-jwt.ts';
 

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { after, type TestContext, test } from 'node:test';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import fc from 'fast-check';
-import { digestApiToken } from '../../src/api-tokens.ts';
+import { digestApiToken } from '../../src/api-token-keys.ts';
 import { addUser, build, logIn, PASSWORD } from '../helper.ts';
 import { chunked, END, exchange } from '../plugins/helper-socket.ts';
 

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { suite, test } from 'node:test';
-import { API_TOKEN, digestApiToken, endApiToken, obtainApiToken } from '../../src/api-tokens.ts';
+import { API_TOKEN, digestApiToken } from '../../src/api-token-keys.ts';
+import { endApiToken, obtainApiToken } from '../../src/api-tokens.ts';
 import type { Login } from '../../src/users.ts';
 import { SECRET_KEY } from '../helper.ts';
 import { insertUser, open } from './helper.ts';

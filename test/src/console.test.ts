@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { suite, type TestContext, test } from 'node:test';
-import { digestApiToken } from '../../src/api-tokens.ts';
+import { digestApiToken } from '../../src/api-token-keys.ts';
 import { databasePath, openDatabase, type Prisma } from '../../src/database/index.ts';
 import { packagePath, version } from '../../src/package.ts';
 import { configure, isOnPostgresql, makeDatabase, PASSWORD, SECRET_KEY, send, temporaryDirectory } from '../helper.ts';

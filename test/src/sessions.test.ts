@@ -3,16 +3,8 @@ import { createHmac } from 'node:crypto';
 import { suite, type TestContext, test } from 'node:test';
 import type { Prisma } from '../../src/database/index.ts';
 import { JwtBlacklisted, JwtInvalid, JwtWrongType, UserInactive } from '../../src/errors.ts';
-import {
-  type Claims,
-  endSession,
-  flushExpiredSessions,
-  type JwtCodec,
-  readClaims,
-  refreshSession,
-  startSession,
-  verifySession,
-} from '../../src/sessions.ts';
+import { type Claims, type JwtCodec, readClaims } from '../../src/jwt-codec.ts';
+import { endSession, flushExpiredSessions, refreshSession, startSession, verifySession } from '../../src/sessions.ts';
 import type { Login } from '../../src/users.ts';
 import { build, SECRET_KEY } from '../helper.ts';
 import { insertUser } from './helper.ts';
