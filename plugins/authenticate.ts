@@ -1,12 +1,15 @@
 import fastifyAuth from '@fastify/auth';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 
 declare module 'fastify' {
   interface FastifyInstance {
     /** A hook that lets a request through whose credentials any of the schemes accepts. */
-    authenticate(request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): void;
+    authenticate: Authenticate;
   }
 }
+
+type Authenticate = (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void) => void;
 
 /** auth.ts registers it, after the schemes. */
 export const autoload = false;

@@ -46,16 +46,19 @@ export default fp(
   { name: 'credentials' },
 );
 
+/** An authentication scheme, as a hook that sets `request.user` or throws. */
+export type Scheme = (request: FastifyRequest, reply: FastifyReply) => Promise<void>;
+
 /**
- * An authentication scheme, as a hook that sets `request.user` or throws. `findUser` is given the words
- * of the Authorization header, and has three outcomes: a user; undefined, where the header is not of
- * this scheme; an error, where it is and does not hold. Of several schemes on a route, in any order,
- * the one whose keyword was used has the word. A credential with scopes must have that of the route.
+ * Makes a scheme. `findUser` is given the words of the Authorization header, and has three outcomes: a
+ * user; undefined, where the header is not of this scheme; an error, where it is and does not hold. Of
+ * several schemes on a route, in any order, the one whose keyword was used has the word. A credential
+ * with scopes must have that of the route.
  *
  * A 401 carries its challenges as the `headers` of the error, which Fastify's own error handler sends.
  */
-export function defineScheme(challenge: string, findUser: (words: string[]) => Promise<AuthUser | undefined>) {
-  return async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
+export function defineScheme(challenge: string, findUser: (words: string[]) => Promise<AuthUser | undefined>): Scheme {
+  return async (request, reply) => {
     try {
       const user = await findUser(request.headers.authorization?.split(/[ \t]+/) ?? []);
       if (user) {

@@ -2,7 +2,7 @@ import fastifyJwt, { type FastifyJWTOptions, type JWT } from '@fastify/jwt';
 import fp from 'fastify-plugin';
 import { AccessTokenRefused, BadBearerHeader, JwtInvalid, JwtWrongType, UserInactive } from '../src/errors.ts';
 import { type JwtCodec, type JwtKey, type PublicJwk, readClaims, verifyByKeys } from '../src/jwt-codec.ts';
-import credentials, { type AuthUser, defineScheme } from './credentials.ts';
+import credentials, { type AuthUser, defineScheme, type Scheme } from './credentials.ts';
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -11,7 +11,7 @@ declare module 'fastify' {
     /** The public keys of the JWTs, for whoever else verifies them; none where they are signed by a secret. */
     publicJwks: PublicJwk[];
     /** Accepts `Authorization: Bearer <access JWT>`; sets `request.user`, or throws. */
-    verifyJwt(request: FastifyRequest, reply: FastifyReply): Promise<void>;
+    verifyJwt: Scheme;
   }
 }
 declare module '@fastify/jwt' {

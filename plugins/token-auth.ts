@@ -8,12 +8,12 @@ import {
   TokenUserInactive,
   UndecodableTokenHeader,
 } from '../src/errors.ts';
-import credentials, { type AuthUser, defineScheme } from './credentials.ts';
+import credentials, { type AuthUser, defineScheme, type Scheme } from './credentials.ts';
 
 declare module 'fastify' {
   interface FastifyInstance {
     /** Accepts `Authorization: Token <key>`; sets `request.user`, or throws. */
-    verifyApiToken(request: FastifyRequest, reply: FastifyReply): Promise<void>;
+    verifyApiToken: Scheme;
   }
 }
 
