@@ -213,10 +213,12 @@ test('JWTs of an issuer and for an audience, by a key pair of which the app has 
   };
   const issuer = await serve({ public: publicKey, private: privateKey }, names);
   const verifier = await serve({ public: publicKey }, names);
-  const stranger = await serve({ public: publicKey, private: privateKey });
   const all = { ...claims, iat: exp - 300 };
   assert.equal((await ask(verifier, '/', `Bearer ${issuer.jwtCodec.sign(all)}`)).status, 200);
-  assert.equal((await ask(verifier, '/', `Bearer ${stranger.jwtCodec.sign(all)}`)).status, 401);
+  for (const other of [{}, { ...names, issuer: 'https://other.example' }, { ...names, audience: 'others' }]) {
+    const stranger = await serve({ public: publicKey, private: privateKey }, other);
+    assert.equal((await ask(verifier, '/', `Bearer ${stranger.jwtCodec.sign(all)}`)).status, 401);
+  }
   assert.throws(() => verifier.jwtCodec.sign(all));
 });
 
