@@ -1,5 +1,5 @@
 import Fastify, { type FastifyRequest } from 'fastify';
-import { digestApiToken } from '../src/api-tokens.ts';
+import { digestApiToken } from '../src/api-token-keys.ts';
 import { loadConfig } from '../src/config.ts';
 import { openDatabase, type TodoFields } from '../src/database/index.ts';
 

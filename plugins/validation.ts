@@ -17,7 +17,7 @@ export default fp(
       strict: false,
       meta: false,
       validateSchema: false,
-      formats: { date: isDay, 'date-time': isInstant, password: true },
+      formats: { date: isDay, 'date-time': isInstant, password: true, int32: true },
     });
     fastify.setValidatorCompiler<TObject>(({ schema }) => {
       const normalise = compileNormaliser(schema);

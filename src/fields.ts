@@ -24,6 +24,10 @@ export const Flag = (options: { description: string; default?: boolean; examples
 export const Day = (options: { description: string; examples?: string[] }) =>
   Type.String({ format: 'date', ...options });
 
+/** The number of a row in a path, where it is digits; more than any row can have is a number like others. */
+export const RowId = (options: { description: string; examples?: number[] }) =>
+  Type.Integer({ format: 'int32', ...options });
+
 /** A moment as ISO 8601, in UTC where no offset is given; null for none. */
 export const Instant = (options: { description: string; examples?: (string | null)[] }) =>
   Type.Unsafe<string | null>({ type: ['string', 'null'], format: 'date-time', ...options });
@@ -102,6 +106,7 @@ function normaliserOf(
   schema: TSchema & { type?: string | string[]; format?: string; 'x-accepts-day'?: boolean },
 ): Normaliser {
   if (schema.type === 'boolean') return toFlag;
+  if (schema.format === 'int32') return toRowId;
   if (schema.type === 'integer') return toInteger;
   if (schema.type?.includes('array')) return toWords;
   if (schema.format === 'date') return toDay;
@@ -125,6 +130,10 @@ function toFlag(value: unknown): unknown {
 function toInteger(value: unknown): unknown {
   const text = trimmed(value);
   return typeof text === 'string' && /^[+-]?\d{1,15}$/.test(text) ? Number(text) : value;
+}
+
+function toRowId(digits: unknown): number {
+  return Math.min(Number(digits), Number.MAX_SAFE_INTEGER);
 }
 
 function toDay(value: unknown): unknown {

@@ -9,11 +9,10 @@ export function isId(value: unknown): value is number {
 }
 
 /**
- * The id in digits of a URL; one that no row can have is just unknown.
+ * The id in a URL; one that no row can have is just unknown.
  * @throws {NotFound}
  */
-export function readId(digits: string): number {
-  const id = Number(digits);
+export function readId(id: number): number {
   if (!isId(id)) throw new NotFound();
   return id;
 }

@@ -8,25 +8,31 @@ export const Detail = Type.Object(
   { title: 'Detail', description: 'An error that concerns the request as a whole.' },
 );
 
-export const FieldErrors = Type.Record(Type.String(), Type.Array(Type.String()), {
-  title: 'FieldErrors',
-  description: 'Each bad field with its messages; `non_field_errors` holds what concerns no single field.',
-});
+type TitledObject = TSchema & { title?: string; properties: object };
+
+/** The messages for the fields of a schema. */
+function fieldErrorsOf({ title, properties }: TitledObject) {
+  const messages = (description: string) => Type.Optional(Type.Array(Type.String(), { description }));
+  const fields = Object.keys(properties).map((name) => [name, messages(`What is wrong with \`${name}\`.`)]);
+  return Type.Object(
+    { ...Object.fromEntries(fields), non_field_errors: messages('What is wrong with no single field.') },
+    { title: `${title}Errors`, description: 'Each bad field with its messages.' },
+  );
+}
 
 export const Unauthorized = Type.Object(
   {
     detail: Type.String({ description: 'What is wrong, in a sentence.' }),
     code: Type.Optional(
-      Type.String({
-        description:
-          'Where a JWT or its header is refused: `token_not_valid`, `user_inactive` or `bad_authorization_header`.',
+      Type.Enum(['token_not_valid', 'user_inactive', 'bad_authorization_header'], {
+        description: 'Where a JWT or its header is refused.',
       }),
     ),
     messages: Type.Optional(
       Type.Array(
         Type.Object({
-          token_class: Type.String({ description: 'Always `AccessToken`.' }),
-          token_type: Type.String({ description: 'Always `access`.' }),
+          token_class: Type.Literal('AccessToken', { description: 'The one kind there is.' }),
+          token_type: Type.Literal('access', { description: 'The one type there is.' }),
           message: Type.String({ description: 'Why the token is refused.' }),
         }),
         { description: 'Where an access token is refused: for which reason.' },
@@ -77,16 +83,16 @@ type FieldExamples = Record<string, Record<string, string[]>>;
 
 const noHost = examplesOf({ noHost: new faults.MissingHost() });
 
-/** The answer to bad fields, for a route that reads no body. */
-export function badFields(examples: FieldExamples) {
-  return answer(Type.Union([FieldErrors, Detail]), 'Fields are bad, or the request is malformed.', {
+/** The answer to bad fields of a schema with a title, for a route that reads no body. */
+export function badFields(schema: TitledObject, examples: FieldExamples) {
+  return answer(Type.Union([Detail, fieldErrorsOf(schema)]), 'Fields are bad, or the request is malformed.', {
     examples: { ...fieldExamples(examples), ...noHost },
   });
 }
 
-/** The answer to a bad body: of its fields, or of the whole. */
-export function badBody(examples: FieldExamples) {
-  return answer(Type.Union([FieldErrors, Detail]), 'The body is malformed, or fields of it are bad.', {
+/** The answer to a bad body of a schema with a title: of its fields, or of the whole. */
+export function badBody(schema: TitledObject, examples: FieldExamples) {
+  return answer(Type.Union([Detail, fieldErrorsOf(schema)]), 'The body is malformed, or fields of it are bad.', {
     examples: {
       ...fieldExamples(examples),
       malformed: { value: wireBody(new faults.JsonParseError('Unexpected end of JSON input')) },

@@ -84,6 +84,27 @@ test('every field is described', () => {
   }
 });
 
+test('the answer to bad fields names those of the request', () => {
+  for (const { name, operation } of operations) {
+    const query = (operation.parameters ?? []).filter((parameter: Json) => parameter.in === 'query');
+    const body = operation.requestBody?.content['application/json'].schema;
+    const fields = body ? Object.keys(resolve(body).properties) : query.map((parameter: Json) => parameter.name);
+    const { schema } = resolve(operation.responses[400]).content['application/json'];
+    const [whole, byField] = (schema.anyOf ?? [schema]).map(resolve);
+    assert.equal(whole.title, 'Detail', name);
+    assert.deepEqual(Object.keys(byField?.properties ?? {}), fields.length > 0 ? [...fields, 'non_field_errors'] : []);
+  }
+});
+
+test('an id is of one type wherever it stands', () => {
+  for (const { name, path, operation } of operations.filter(({ path }) => path.endsWith('/{id}'))) {
+    const [id] = operation.parameters;
+    assert.equal(id.schema.type, path.includes('sessions') ? 'string' : 'integer', name);
+    const shown = operation.responses[200] && resolve(operation.responses[200].content['application/json'].schema);
+    if (shown) assert.equal(id.schema.type, shown.properties.id.type, name);
+  }
+});
+
 const THROTTLED = [
   'post /api/token',
   'post /api/jwt/token',
@@ -172,7 +193,7 @@ test('every body has examples, and every example is valid against its schema', (
   const ajv = new Ajv2020({
     strict: false,
     allErrors: true,
-    formats: { date: isDay, 'date-time': isExampleInstant, password: true, uuid: UUID },
+    formats: { date: isDay, 'date-time': isExampleInstant, password: true, uuid: UUID, int32: true },
   });
   let checked = 0;
   const check = (schema: Json, example: unknown, place: string) => {

@@ -45,7 +45,7 @@ export const obtain = {
   body: Credentials,
   response: {
     200: answer(Token, 'Your token.', { examples: { token: { value: { token: TOKEN } } } }),
-    400: badBody({ ...missingCredentials, refused: new UnableToLogIn().body }),
+    400: badBody(Credentials, { ...missingCredentials, refused: new UnableToLogIn().body }),
     ...errors(413, 415, 429, 503),
   },
 };

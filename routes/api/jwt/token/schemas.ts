@@ -64,7 +64,8 @@ const wrongType = new JwtWrongType();
 const loggedOut = new JwtBlacklisted();
 const refusedToken = (faults: Parameters<typeof examplesOf>[0]) =>
   refused(Unauthorized, 'The token is refused.', faults);
-const missing = (field: string) => badBody({ missing: { [field]: ['This field is required.'] } });
+const missing = (schema: typeof RefreshJwt | typeof AnyJwt, field: string) =>
+  badBody(schema, { missing: { [field]: ['This field is required.'] } });
 
 const common = { tags: ['JWT'], security: [], consumes: BODY_TYPES };
 
@@ -76,7 +77,7 @@ export const obtain = {
   body: Credentials,
   response: {
     200: answer(JwtPair, 'The pair.', { examples: { pair: { value: { refresh: REFRESH, access: ACCESS } } } }),
-    400: badBody(missingCredentials),
+    400: badBody(Credentials, missingCredentials),
     401: refused(Detail, 'The credentials are refused.', { refused: new NoActiveAccount() }),
     ...errors(413, 415, 429, 503),
   },
@@ -91,7 +92,7 @@ export const refresh = {
   body: RefreshJwt,
   response: {
     200: answer(RefreshedJwt, 'A new access token.', { examples: { access: { value: { access: ACCESS } } } }),
-    400: missing('refresh'),
+    400: missing(RefreshJwt, 'refresh'),
     401: refusedToken({ invalid, wrongType, loggedOut, inactiveUser: new UserInactive() }),
     ...errors(413, 415, 503),
   },
@@ -105,7 +106,7 @@ export const verify = {
   body: AnyJwt,
   response: {
     200: nothing('It is good.'),
-    400: missing('token'),
+    400: missing(AnyJwt, 'token'),
     401: refusedToken({ invalid, loggedOut }),
     ...errors(413, 415, 503),
   },
@@ -119,7 +120,7 @@ export const blacklist = {
   body: RefreshJwt,
   response: {
     200: nothing('The session is over.'),
-    400: missing('refresh'),
+    400: missing(RefreshJwt, 'refresh'),
     401: refusedToken({ invalid, wrongType, loggedOut }),
     ...errors(413, 415, 503),
   },

@@ -117,7 +117,7 @@ function readList({ limit = 1000, cursor, ordering = 'id', search, ...filters }:
   };
 }
 
-type TodoRequest = FastifyRequest<{ Params: { id: string } }>;
+type TodoRequest = FastifyRequest<{ Params: { id: number } }>;
 
 /** The service's address as the client has it; empty where its Host header, or what a proxy says, is none. */
 function originOf({ protocol, host }: FastifyRequest): string {

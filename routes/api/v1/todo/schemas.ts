@@ -1,5 +1,5 @@
 import { ORDERINGS } from '../../../../src/cursors.ts';
-import { Choice, Day, Flag, Since, Text } from '../../../../src/fields.ts';
+import { Choice, Day, Flag, RowId, Since, Text } from '../../../../src/fields.ts';
 import { answer, BODY_TYPES, badBody, badFields, errors } from '../../../../src/schemas.ts';
 import { Type } from '../../../../src/typebox.ts';
 
@@ -55,9 +55,7 @@ const TodoChange = Type.Partial(Type.Object(fields), {
   'x-examples': { done: { summary: 'It is done', value: { is_completed: true } } },
 });
 
-const Id = Type.Object({
-  id: Type.String({ pattern: '^[0-9]+$', description: "The todo's id, in digits.", examples: ['1'] }),
-});
+const Id = Type.Object({ id: RowId({ description: "The todo's id.", examples: [1] }) });
 // Without examples, since those are what /docs/ would ask for.
 const Parameters = Type.Partial(
   Type.Object({
@@ -91,6 +89,7 @@ const Parameters = Type.Partial(
         'Where to go on, out of the `Link` header of another page. It stays right while todos come and go, and holds for its `ordering`.',
     }),
   }),
+  { title: 'TodoList' },
 );
 
 const ETag = {
@@ -114,7 +113,7 @@ const ifMatch = Type.Object({
 });
 const notModified = { 304: Type.Null({ description: 'You have it as it is, by your `If-None-Match`.' }) };
 
-const badTodo = badBody({
+const badTodo = badBody(NewTodo, {
   missing: { title: ['This field is required.'] },
   several: {
     title: ['This field may not be blank.'],
@@ -146,7 +145,7 @@ export const list = {
       },
       examples: { todos: { value: [todo] } },
     }),
-    400: badFields({
+    400: badFields(Parameters, {
       limit: { limit: ['Ensure this value is less than or equal to 1000.'] },
       ordering: { ordering: ['"owner" is not a valid choice.'] },
       cursor: { cursor: ['Invalid cursor.'] },
@@ -221,7 +220,7 @@ export const change = {
       headers: { ETag },
       examples: { done: { value: { ...todo, is_completed: true } } },
     }),
-    400: badBody({ bad: { is_completed: ['Must be a valid boolean.'] } }),
+    400: badBody(TodoChange, { bad: { is_completed: ['Must be a valid boolean.'] } }),
     ...errors(401, 403, 404, 412, 413, 415, 503),
   },
 };

@@ -61,7 +61,7 @@ const routes: FastifyPluginAsyncTypebox = async (fastify) => {
   }
 };
 
-type TokenRequest = FastifyRequest<{ Params: { id: string } }>;
+type TokenRequest = FastifyRequest<{ Params: { id: number } }>;
 
 interface StoredToken {
   id: number;

@@ -1,5 +1,5 @@
 import { SCOPES } from '../../../../src/api-tokens.ts';
-import { Instant, Text, Words } from '../../../../src/fields.ts';
+import { Instant, RowId, Text, Words } from '../../../../src/fields.ts';
 import { answer, BODY_TYPES, badBody, errors } from '../../../../src/schemas.ts';
 import { type Static, Type } from '../../../../src/typebox.ts';
 
@@ -69,9 +69,7 @@ const token = {
   is_current: false,
 };
 
-const Id = Type.Object({
-  id: Type.String({ pattern: '^[0-9]+$', description: "The token's id, in digits.", examples: ['7'] }),
-});
+const Id = Type.Object({ id: RowId({ description: "The token's id.", examples: [7] }) });
 
 const common = { tags: ['Tokens'], security: [{ tokenAuth: [] }, { jwtAuth: [] }] };
 
@@ -101,7 +99,7 @@ export const create = {
       },
       examples: { token: { value: { ...token, token: KEY } } },
     }),
-    400: badBody({
+    400: badBody(NewApiToken, {
       missing: { name: ['This field is required.'] },
       unknownScope: { scopes: ['"todo" is not a valid choice.'] },
       past: { expires_at: ['This must be in the future.'] },

@@ -85,7 +85,7 @@ export const register = {
       },
       examples: { account: { value: account } },
     }),
-    400: badBody({
+    400: badBody(NewAccount, {
       missing: { username: ['This field is required.'], password: ['This field is required.'] },
       taken: { username: ['A user with that username already exists.'] },
       weak: { password: ['This password is too easy to guess.'] },

@@ -51,7 +51,7 @@ export const change = {
   body: AccountChange,
   response: {
     200: shown,
-    400: badBody({ bad: { email: ['Enter a valid email address.'] } }),
+    400: badBody(AccountChange, { bad: { email: ['Enter a valid email address.'] } }),
     ...errors(401, 403, 413, 415, 503),
   },
 };
@@ -65,7 +65,7 @@ export const changePassword = {
   body: PasswordChange,
   response: {
     204: Type.Null({ description: 'It is changed.' }),
-    400: badBody({
+    400: badBody(PasswordChange, {
       wrong: { current_password: ['Invalid password.'] },
       weak: { new_password: ['This password is too easy to guess.'] },
     }),
@@ -82,7 +82,7 @@ export const remove = {
   body: PasswordProof,
   response: {
     204: Type.Null({ description: 'It is gone.' }),
-    400: badBody({
+    400: badBody(PasswordProof, {
       wrong: { password: ['Invalid password.'] },
       last: { non_field_errors: ['You are the last active superuser, who cannot be deleted.'] },
     }),
