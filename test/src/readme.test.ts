@@ -32,6 +32,12 @@ test('.env.example names every setting, and sets none', () => {
   assert.ok(lines.every((line) => line === '' || line.startsWith('#')));
 });
 
+test('the typed client is shown as it is', () => {
+  const client = readFileSync(packagePath('examples/typed-client/client.ts'), 'utf8');
+  const [, shown] = /```ts\n(.*?)```/s.exec(readme) ?? [];
+  assert.equal(shown, client);
+});
+
 test('the lines for curl do what they say, pasted as they stand', async (t) => {
   const service = await build(t);
   await addUser(service, 'paul', { isSuperuser: true });
