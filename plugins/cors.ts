@@ -8,7 +8,15 @@ export default fp(
     await fastify.register(fastifyCors, {
       origin: fastify.config.CORS_ORIGINS,
       methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
-      exposedHeaders: ['Link', 'ETag', 'Location', 'Retry-After', 'WWW-Authenticate', 'X-Request-Id'],
+      exposedHeaders: [
+        'Link',
+        'ETag',
+        'Location',
+        'Idempotent-Replayed',
+        'Retry-After',
+        'WWW-Authenticate',
+        'X-Request-Id',
+      ],
       maxAge: 600,
       // The routes answer OPTIONS themselves, with `Allow`.
       strictPreflight: false,

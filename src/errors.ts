@@ -36,6 +36,24 @@ export const MultipartParseError = createError<[string]>(
   'Multipart form parse error - %s',
   400,
 );
+export const BadIdempotencyKey = createError(
+  'TODO_BAD_IDEMPOTENCY_KEY',
+  'Idempotency-Key must be 1 to 255 printable ASCII characters, in quotation marks where they hold space, comma, quotation mark or backslash.',
+  400,
+);
+/** The first request of a key is not answered yet. */
+export class IdempotencyKeyInUse extends createError(
+  'TODO_IDEMPOTENCY_KEY_IN_USE',
+  'A request with this Idempotency-Key is still under way.',
+  409,
+) {
+  readonly retryAfter = 1;
+}
+export const IdempotencyKeyReused = createError(
+  'TODO_IDEMPOTENCY_KEY_REUSED',
+  'This Idempotency-Key was used for another request.',
+  422,
+);
 export const BodyTooLarge = createError('TODO_BODY_TOO_LARGE', 'Request body is too large.', 413);
 /** A thing is not as the request's `If-Match` expects it. */
 export const PreconditionFailed = createError(

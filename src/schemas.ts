@@ -90,12 +90,12 @@ export function badFields(schema: TitledObject, examples: FieldExamples) {
   });
 }
 
-/** The answer to a bad body of a schema with a title: of its fields, or of the whole. */
-export function badBody(schema: TitledObject, examples: FieldExamples) {
+/** The answer to a bad body of a schema with a title: of its fields, or of the whole; or to what else the route refuses as malformed. */
+export function badBody(schema: TitledObject, examples: FieldExamples, others: Record<string, faults.WireError> = {}) {
   return answer(Type.Union([Detail, fieldErrorsOf(schema)]), 'The body is malformed, or fields of it are bad.', {
     examples: {
       ...fieldExamples(examples),
-      malformed: { value: wireBody(new faults.JsonParseError('Unexpected end of JSON input')) },
+      ...examplesOf({ malformed: new faults.JsonParseError('Unexpected end of JSON input'), ...others }),
       ...noHost,
     },
   });
@@ -141,6 +141,11 @@ const ERRORS = {
     name: 'NotFound',
     examples: examplesOf({ notFound: new faults.NotFound() }),
   }),
+  409: answer(Detail, 'Another request of the same `Idempotency-Key` is not answered yet; try again later.', {
+    name: 'IdempotencyKeyInUse',
+    headers: retryAfter,
+    examples: examplesOf({ inUse: new faults.IdempotencyKeyInUse() }),
+  }),
   412: answer(Detail, 'The todo is not as `If-Match` expects it; nothing was done.', {
     name: 'PreconditionFailed',
     examples: examplesOf({ changed: new faults.PreconditionFailed() }),
@@ -152,6 +157,10 @@ const ERRORS = {
   415: answer(Detail, 'The body is of a type that is not read.', {
     name: 'UnsupportedMediaType',
     examples: examplesOf({ plainText: new faults.UnsupportedMediaType('text/plain; charset=utf-8') }),
+  }),
+  422: answer(Detail, 'The `Idempotency-Key` was used for a request that asked something else.', {
+    name: 'IdempotencyKeyReused',
+    examples: examplesOf({ reused: new faults.IdempotencyKeyReused() }),
   }),
   429: answer(Detail, 'Too many attempts; try again when the seconds are over.', {
     name: 'Throttled',

@@ -10,7 +10,8 @@ import ignore from '@balena/dockerignore';
 import { DockerfileParser, type Instruction, type JSONInstruction } from 'dockerfile-ast';
 import { packagePath } from '../src/package.ts';
 import { PASSWORD, send } from './helper.ts';
-import { freePort, startPostgresql } from './postgresql.ts';
+import { freePort } from './ports.ts';
+import { startPostgresql } from './postgresql.ts';
 
 /**
  * Does what the Dockerfile says, in its order, where there is no container engine: on the last commit, with

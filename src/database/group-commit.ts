@@ -11,9 +11,9 @@ interface Waiting {
 const MAX_WAIT_MS = 2;
 
 /**
- * Gives the function that runs writes, each a single statement, in groups: those that come close after
- * each other share a transaction, and so one wait for the disk, and each is answered when the transaction
- * is on it. A statement that fails undoes itself alone; where the commit fails, all fail. A group takes
+ * Gives the function that runs writes, each a single statement or a savepoint, in groups: those that come
+ * close after each other share a transaction, and so one wait for the disk, and each is answered when the
+ * transaction is on it. A write that fails undoes itself alone; where the commit fails, all fail. A group takes
  * its turn with Prisma's transactions. `onCommit` is called after each commit, before its writes are answered.
  */
 export function groupWrites(

@@ -6,7 +6,16 @@ export { describeFault, isMissing, isUnavailable, isUniqueViolation } from './er
 export type { Prisma } from './extend.ts';
 export { MigrationError } from './migrations.ts';
 export type { Filter, ListQuery, Order, Page, Position } from './pages.ts';
-export type { Credential, Database, LiveUser, TodoFields, TodoRow, Viewer } from './statements.ts';
+export type {
+  Credential,
+  Database,
+  KeyedAnswer,
+  KeyedRequest,
+  LiveUser,
+  TodoFields,
+  TodoRow,
+  Viewer,
+} from './statements.ts';
 export { databasePath, isSqlite } from './url.ts';
 
 /**

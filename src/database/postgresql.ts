@@ -17,6 +17,8 @@ import {
 import { endScan, type Filter, fillPage, MAX_SCANNED, ORDERS, type Position, planScan, type Scan } from './pages.ts';
 import {
   type Database,
+  KEPT_FOR,
+  type KeyedAnswer,
   type LiveUser,
   type Statements,
   TODO_COLUMNS,
@@ -137,6 +139,27 @@ export const SQL = {
   readOwn: `SELECT ${COLUMNS} FROM todos WHERE id = $1 AND owner_id = $2`,
   add: `INSERT INTO todos (owner_id, title, body, is_completed, date_created)
     VALUES ($1, $2, $3, $4, $5) RETURNING ${COLUMNS}`,
+  // One statement, and so all of it or nothing. The lock, which ends with it, tells that the key is under way;
+  // that there is one answer, the primary key sees to, which also takes the place of one that has expired.
+  addOnce: `WITH
+    todo AS MATERIALIZED (
+      SELECT nextval('todos_id_seq')::int AS id, $2::text AS title, $3::text AS body, $4::boolean AS is_completed,
+        $5::text AS date_created, to_char((${NOW})::timestamp(3), 'YYYY-MM-DD') AS last_modified, $1::int AS owner
+      WHERE pg_try_advisory_xact_lock(hashtextextended($6, $1))
+    ),
+    kept AS (
+      INSERT INTO idempotency_keys AS former (user_id, key, fingerprint, answer, expires_at)
+      SELECT owner, $6, $7, row_to_json(todo), ${NOW} + interval '${KEPT_FOR}' FROM todo
+      ON CONFLICT (user_id, key) DO UPDATE
+      SET fingerprint = excluded.fingerprint, answer = excluded.answer, expires_at = excluded.expires_at
+      WHERE former.expires_at <= ${NOW} RETURNING answer
+    ),
+    added AS (
+      INSERT INTO todos (id, owner_id, title, body, is_completed, date_created)
+      SELECT id, owner, title, body, is_completed, date_created FROM todo, kept
+    )
+    SELECT answer FROM kept`,
+  findAnswer: `SELECT fingerprint, answer FROM idempotency_keys WHERE user_id = $1 AND key = $2 AND expires_at > ${NOW}`,
 } as const;
 
 /** Writes these columns and no other; the values are theirs, and those of `whichSql`. */
@@ -276,6 +299,13 @@ function prepareStatements(pool: Pool, named: boolean): Statements {
     async addTodo(ownerId, { title, body, is_completed, date_created }) {
       const { rows } = await write<TodoRow>('add', SQL.add, [ownerId, title, body, is_completed, date_created]);
       return rows[0] as TodoRow;
+    },
+    async addTodoOnce(ownerId, { title, body, is_completed, date_created }, { key, fingerprint }) {
+      const values = [ownerId, title, body, is_completed, date_created, key, fingerprint];
+      const [added] = (await write<{ answer: string }>('addOnce', SQL.addOnce, values)).rows;
+      if (added) return { fingerprint, answer: added.answer, isReplay: false };
+      const [kept] = await read<Omit<KeyedAnswer, 'isReplay'>>('findAnswer', SQL.findAnswer, [ownerId, key]);
+      return kept && { ...kept, isReplay: true };
     },
     async changeTodo(viewer, id, fields, expected) {
       const columns = TODO_COLUMNS.filter((column) => fields[column] !== undefined);

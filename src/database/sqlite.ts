@@ -28,9 +28,13 @@ import {
 import {
   type Credential,
   type Database,
+  KEPT_FOR,
+  type KeyedAnswer,
+  type KeyedRequest,
   type LiveUser,
   type Statements,
   TODO_COLUMNS,
+  type TodoFields,
   type TodoRow,
   type Viewer,
 } from './statements.ts';
@@ -172,6 +176,10 @@ export const SQL = {
   readOwn: `SELECT ${COLUMNS} FROM todos WHERE id = ? AND owner_id = ?`,
   add: `INSERT INTO todos (owner_id, title, body, is_completed, date_created, created_at, updated_at)
     SELECT ?, ?, ?, ?, ?, now, now FROM (SELECT ${NOW} AS now) RETURNING ${COLUMNS}`,
+  findAnswer: `SELECT fingerprint, answer FROM idempotency_keys WHERE user_id = ? AND key = ? AND expires_at > ${NOW}`,
+  // In the place of one that has expired.
+  keepAnswer: `INSERT OR REPLACE INTO idempotency_keys (user_id, key, fingerprint, answer, expires_at)
+    VALUES (?, ?, ?, ?, strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now', '+${KEPT_FOR}'))`,
 } as const;
 
 /** Writes these columns and no other; the values are theirs, and those of `whichSql`. */
@@ -226,6 +234,10 @@ function prepareStatements(connection: Sqlite.Database, turns: Mutex, { read, fo
   const readAny = prepare<StoredTodo>(SQL.readAny);
   const readOwn = prepare<StoredTodo>(SQL.readOwn);
   const add = prepare<StoredTodo>(SQL.add);
+  const findAnswer = prepare<Omit<KeyedAnswer, 'isReplay'>>(SQL.findAnswer);
+  const keepAnswer = prepare(SQL.keepAnswer);
+  // What another process has under way is over when a write of this one begins.
+  const underWay = new Set<string>();
   const write = groupWrites(connection, turns, forget);
   connection.function('has_words', { deterministic: true }, makeWordFinder());
   const prepared = new Map<string, Sqlite.Statement<unknown[]>>();
@@ -258,6 +270,27 @@ function prepareStatements(connection: Sqlite.Database, turns: Mutex, { read, fo
     return fillPage(query, scan, rows.iterate(...values), end);
   }
 
+  function addTodo(ownerId: number, { title, body, is_completed, date_created }: TodoFields): TodoRow {
+    return toRow(firstOf(add.all(ownerId, title, body, Number(is_completed), date_created)) as StoredTodo);
+  }
+
+  function findKept(userId: number, key: string): KeyedAnswer | undefined {
+    const kept = findAnswer.get(userId, key);
+    return kept && { ...kept, isReplay: true };
+  }
+
+  // In the transaction of its group a savepoint: a failure of its second write undoes the first.
+  const addTodoOnce = connection.transaction(
+    (ownerId: number, fields: TodoFields, { key, fingerprint }: KeyedRequest): KeyedAnswer => {
+      // Another process may have been first.
+      const kept = findKept(ownerId, key);
+      if (kept) return kept;
+      const answer = JSON.stringify(addTodo(ownerId, fields));
+      keepAnswer.run(ownerId, key, fingerprint, answer);
+      return { fingerprint, answer, isReplay: false };
+    },
+  );
+
   const nameOf = (viewer: Viewer) => (viewer.isSuperuser ? 'any' : viewer.id);
 
   return {
@@ -280,8 +313,18 @@ function prepareStatements(connection: Sqlite.Database, turns: Mutex, { read, fo
         () => readTodo(viewer, id),
         (todo) => (todo?.body.length ?? 0) + 300,
       ),
-    addTodo: (ownerId, { title, body, is_completed, date_created }) =>
-      write(() => toRow(firstOf(add.all(ownerId, title, body, Number(is_completed), date_created)) as StoredTodo)),
+    addTodo: (ownerId, fields) => write(() => addTodo(ownerId, fields)),
+    async addTodoOnce(ownerId, fields, request) {
+      const name = `${ownerId} ${request.key}`;
+      const kept = findKept(ownerId, request.key);
+      if (kept || underWay.has(name)) return kept;
+      underWay.add(name);
+      try {
+        return await write(() => addTodoOnce(ownerId, fields, request));
+      } finally {
+        underWay.delete(name);
+      }
+    },
     changeTodo: (viewer, id, fields, expected) =>
       write(() => {
         const columns = TODO_COLUMNS.filter((column) => fields[column] !== undefined);

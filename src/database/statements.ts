@@ -45,6 +45,25 @@ export interface TodoFields {
   date_created: string;
 }
 
+/** A request that may come again: the key that its user gave it, and a digest of what it asks. */
+export interface KeyedRequest {
+  key: string;
+  /** SHA-256, in hex */
+  fingerprint: string;
+}
+
+/** What the first request of a key asked, and what it was answered. */
+export interface KeyedAnswer {
+  fingerprint: string;
+  /** the body, as JSON text */
+  answer: string;
+  /** whether it was there before */
+  isReplay: boolean;
+}
+
+/** How long an answer is kept, as both databases say it. */
+export const KEPT_FOR = '24 hours';
+
 /** The columns of what a client may write. */
 export const TODO_COLUMNS = ['title', 'body', 'is_completed', 'date_created'] as const satisfies (keyof TodoFields)[];
 
@@ -63,6 +82,11 @@ export interface Statements {
   readTodo(viewer: Viewer, id: number): Promise<TodoRow | undefined>;
   /** Fails (`isMissing`) where the owner was deleted. */
   addTodo(ownerId: number, fields: TodoFields): Promise<TodoRow>;
+  /**
+   * Adds a todo and keeps the answer under the request's key, both or neither; or, where one is kept, gives
+   * that and adds nothing. Undefined where another request of the key is under way.
+   */
+  addTodoOnce(ownerId: number, fields: TodoFields, request: KeyedRequest): Promise<KeyedAnswer | undefined>;
   /** Writes only the given columns and raises `version`; nothing given, nothing is written. */
   changeTodo(viewer: Viewer, id: number, fields: Partial<TodoFields>, expected?: TodoRow): Promise<TodoRow | undefined>;
   /** Whether there was one to remove. */

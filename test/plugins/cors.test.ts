@@ -26,7 +26,7 @@ test('with origins', async (t) => {
       headers: {
         origin,
         'access-control-request-method': 'POST',
-        'access-control-request-headers': 'authorization,content-type',
+        'access-control-request-headers': 'authorization,content-type,idempotency-key',
       },
     });
 
@@ -36,7 +36,14 @@ test('with origins', async (t) => {
       assert.equal(answer.status, 200);
       assert.equal(answer.headers['access-control-allow-origin'], origin);
       const exposed = answer.headers['access-control-expose-headers']?.toLowerCase().split(/, */) ?? [];
-      for (const name of ['link', 'location', 'retry-after', 'www-authenticate', 'x-request-id']) {
+      for (const name of [
+        'link',
+        'location',
+        'idempotent-replayed',
+        'retry-after',
+        'www-authenticate',
+        'x-request-id',
+      ]) {
         assert.ok(exposed.includes(name), name);
       }
       assert.equal(answer.headers['access-control-allow-credentials'], undefined);
@@ -60,7 +67,7 @@ test('with origins', async (t) => {
       const methods = answer.headers['access-control-allow-methods']?.split(/, */) ?? [];
       for (const method of ['GET', 'POST', 'PUT', 'PATCH', 'DELETE']) assert.ok(methods.includes(method), method);
       const headers = answer.headers['access-control-allow-headers']?.toLowerCase().split(/, */) ?? [];
-      for (const name of ['authorization', 'content-type']) assert.ok(headers.includes(name), name);
+      for (const name of ['authorization', 'content-type', 'idempotency-key']) assert.ok(headers.includes(name), name);
       assert.match(answer.headers['access-control-max-age'] ?? '', /^\d+$/);
     });
   }

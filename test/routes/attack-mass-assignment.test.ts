@@ -132,6 +132,7 @@ async function readRows(): Promise<Rows> {
     ['session', await prisma.session.findMany()],
     ['todo', await prisma.todo.findMany()],
     ['rateLimit', await prisma.rateLimit.findMany()],
+    ['idempotencyKey', await prisma.idempotencyKey.findMany()],
   ];
   return new Map(tables.flatMap(([table, rows]) => rows.map((row) => [`${table} ${row.id ?? row.key}`, row])));
 }

@@ -12,9 +12,10 @@ const JWT_REFUSED = {
 };
 const TOKEN_REFUSED = { detail: 'Invalid token.' };
 
-const works: [method: string, path: string, body: object][] = [
+const works: [method: string, path: string, body: object, more?: Record<string, string>][] = [
   ['POST', '/api/v1/todo/', { title: 'x' }],
   ['POST', '/api/v1/todo/create/', { title: 'x' }],
+  ['POST', '/api/v1/todo/', { title: 'x' }, { 'idempotency-key': 'a' }],
   ['POST', '/api/v1/tokens/', { name: 'x' }],
   ['PATCH', '/api/v1/users/me/', { email: 'a@b.c' }],
   ['POST', '/api/v1/users/me/password/', { current_password: 'x', new_password: 'y' }],
@@ -22,15 +23,15 @@ const works: [method: string, path: string, body: object][] = [
 
 test('a user who is deleted while their request is under way is refused as a deleted user', async (t) => {
   const service = await build(t);
-  for (const [method, path, body] of works) {
+  for (const [method, path, body, more] of works) {
     for (const scheme of ['Token', 'Bearer']) {
-      await t.test(`${scheme}: ${method} ${path}`, async () => {
+      await t.test(`${scheme}: ${method} ${path} ${Object.keys(more ?? {})}`, async () => {
         const { id } = await addUser(service, 'paul');
         const { token, access } = await logIn(service, 'paul');
         const answer = new Promise<{ status?: number | undefined; challenges: unknown; text: string }>(
           (resolve, reject) => {
             const authorization = `${scheme} ${scheme === 'Token' ? token : access}`;
-            const headers = { authorization, 'content-type': 'application/json' };
+            const headers = { authorization, 'content-type': 'application/json', ...more };
             const outgoing = request(`${service.origin}${path}`, { method, headers }, async (incoming) => {
               const { statusCode: status, headers } = incoming;
               resolve({ status, challenges: headers['www-authenticate'], text: await text(incoming) });

@@ -209,6 +209,11 @@ const oneMoreHeader = fc.tuple(
   fc.constantFrom('X-Forwarded-For', 'X-Forwarded-Host', 'X-HTTP-Method-Override', 'X-Request-Id', 'Range', 'If-Match'),
   headerValue,
 );
+// Few keys, so that they come again.
+const keyHeader = fc.tuple(
+  fc.constant('Idempotency-Key'),
+  fc.oneof(fc.constantFrom('a', '"a"', 'b', '""', '"a', 'a'.repeat(256)), headerValue),
+);
 
 const idText = fc.oneof(
   { weight: 5, arbitrary: fc.constant('mine') },
@@ -251,7 +256,7 @@ function requestOf(operation: Operation) {
     query: queryText(queryNames),
     slash: fc.boolean(),
     authorization: fc.option(authorization, { freq: 10 }),
-    headers: fc.array(fc.oneof(otherHeader, oneMoreHeader), { maxLength: 3 }),
+    headers: fc.array(fc.oneof(otherHeader, oneMoreHeader, keyHeader), { maxLength: 3 }),
     body: fc.option(bodyOf(Object.keys(schema?.properties ?? {})), { freq: 8 }),
     isChunked: fc.boolean(),
   });
@@ -263,6 +268,7 @@ const dump = async () =>
     await prisma.user.count(),
     await prisma.session.count(),
     await prisma.apiToken.count(),
+    await prisma.idempotencyKey.count(),
   ]);
 
 const operations = Object.entries(document.paths as Record<string, Record<string, Operation>>).flatMap(

@@ -113,6 +113,8 @@ const THROTTLED = [
   'delete /api/v1/users/me',
 ];
 
+const KEYED = ['createTodo', 'createTodoAtOriginalPath'];
+
 test('every operation has its security and all its errors', () => {
   for (const { method, path, name, operation } of operations) {
     const isProtected = path.startsWith('/api/v1/') && path !== '/api/v1/users';
@@ -123,9 +125,11 @@ test('every operation has its security and all its errors', () => {
       401: isProtected || path.startsWith('/api/jwt/'),
       403: isProtected,
       404: path.includes('{id}') || path.endsWith('/current'),
+      409: KEYED.includes(operation.operationId),
       412: path.includes('/todo') && ['put', 'patch', 'delete'].includes(method),
       413: method !== 'get',
       415: takesBody,
+      422: KEYED.includes(operation.operationId),
       429: THROTTLED.includes(name),
       431: true,
       500: true,
@@ -151,6 +155,14 @@ test('every operation answers a request without a Host header', () => {
   }
 });
 
+test('the operations that take a key, and no others, say so', () => {
+  for (const { operation } of operations) {
+    const [header] = (operation.parameters ?? []).filter(({ in: place }: Json) => place === 'header');
+    assert.equal(header?.name, KEYED.includes(operation.operationId) ? 'Idempotency-Key' : undefined);
+    if (header) assert.match(header.description, /24 hours/);
+  }
+});
+
 test('every answer is described, with the headers that it has', () => {
   for (const { method, path, name, operation } of operations) {
     for (const [status, reference] of Object.entries<Json>(operation.responses)) {
@@ -159,8 +171,9 @@ test('every answer is described, with the headers that it has', () => {
       const expected = {
         'X-Request-Id': true,
         'WWW-Authenticate': status === '401',
-        'Retry-After': ['429', '503'].includes(status),
+        'Retry-After': ['409', '429', '503'].includes(status),
         Location: status === '201',
+        'Idempotent-Replayed': status === '201' && KEYED.includes(operation.operationId),
         Link: method === 'get' && path.endsWith('/todo') && status === '200',
         ETag: path.includes('/todo') && (status === '200' || status === '201'),
       };

@@ -267,7 +267,7 @@ const STEPS: Step[] = [
 ];
 
 /** What is tried while the database fails, whatever comes of it. */
-const FAULTY: Step[] = [
+const faulty = (): Step[] => [
   ['a login', 0, 'POST /api/token', { json: { ...paul, password: '<next>' }, gives: { token: 'token' } }],
   [
     'a JWT login',
@@ -284,6 +284,12 @@ const FAULTY: Step[] = [
   ['a JWT', 0, 'POST /api/jwt/token/verify/', { json: { token: '<access>' } }],
   ['todos', 0, 'GET /api/v1/todo/', byToken],
   ['a todo', 0, 'POST /api/v1/todo/', { ...byJwt, json: { title: PLANTED, token: '<token>' } }],
+  [
+    'a todo by a key',
+    0,
+    'POST /api/v1/todo/',
+    { ...byJwt, headers: { 'idempotency-key': `"${PLANTED} ${random()}"` }, json: { title: PLANTED } },
+  ],
   ['a token', 0, 'POST /api/v1/tokens/', { ...byToken, json: { name: 'a' }, gives: { token: 'another' } }],
   ['a password', 0, 'POST /api/v1/users/me/password/', change('<next>', '<digits>')],
   ['readiness', 0, 'GET /readyz', byToken],
@@ -291,13 +297,13 @@ const FAULTY: Step[] = [
 const REGISTRATION: Step = ['a registration', 0, USERS, { json: { username: 'otto', password: '<wrong>' } }];
 
 /** Faults of the database: a statement that begins each, one that ends it, and what is tried between. */
-const TABLES = ['users', 'api_tokens', 'sessions', 'todos', 'rate_limits'];
+const TABLES = ['users', 'api_tokens', 'sessions', 'todos', 'rate_limits', 'idempotency_keys'];
 const faults: [what: string, begin: string, end: string, steps: Step[]][] = [
   ...TABLES.map((table): (typeof faults)[number] => [
     `${table} are gone`,
     `ALTER TABLE ${table} RENAME TO gone`,
     `ALTER TABLE gone RENAME TO ${table}`,
-    FAULTY,
+    faulty(),
   ]),
   ...TABLES.map((table): (typeof faults)[number] => [
     `${table} take nothing`,
@@ -305,13 +311,13 @@ const faults: [what: string, begin: string, end: string, steps: Step[]][] = [
       ? `ALTER TABLE ${table} ADD CONSTRAINT refuse CHECK (false) NOT VALID`
       : `CREATE TRIGGER refuse BEFORE INSERT ON ${table} BEGIN SELECT * FROM missing; END`,
     isOnPostgresql ? `ALTER TABLE ${table} DROP CONSTRAINT refuse` : 'DROP TRIGGER refuse',
-    table === 'users' ? [...FAULTY, REGISTRATION] : FAULTY,
+    table === 'users' ? [...faulty(), REGISTRATION] : faulty(),
   ]),
   [
     'another has the lock',
     isOnPostgresql ? 'BEGIN; LOCK TABLE todos, users IN ACCESS EXCLUSIVE MODE' : 'BEGIN IMMEDIATE',
     'ROLLBACK',
-    FAULTY.filter(([what]) => what === 'a todo'),
+    faulty().filter(([what]) => what === 'a todo'),
   ],
 ];
 
@@ -469,7 +475,7 @@ async function tour(t: TestContext, { hasOwnSecret, algorithms, settings }: Keys
   for (const cleanup of cleanups) await cleanup();
 
   const recover = await loseDatabase(database);
-  await fail('the database is lost', [...FAULTY, REGISTRATION]);
+  await fail('the database is lost', [...faulty(), REGISTRATION]);
   const exit = once(server.child, 'close');
   server.child.kill('SIGTERM');
   await exit;

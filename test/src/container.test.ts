@@ -18,7 +18,7 @@ import { BodyTooLarge, Unavailable } from '../../src/errors.ts';
 import { packagePath } from '../../src/package.ts';
 import { createUser } from '../../src/users.ts';
 import { configure, makeDatabase, PASSWORD, send, temporaryDirectory } from '../helper.ts';
-import { freePort } from '../postgresql.ts';
+import { freePort } from '../ports.ts';
 import { startServer } from './helper.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: the schema judges its form

@@ -17,7 +17,11 @@ test('what has expired is deleted, and nothing else', async (t) => {
   for (const [i, [name, expiresAt]] of ends.entries()) {
     await prisma.apiToken.create({ data: { userId, name, expiresAt, digest: String(i).repeat(64) } });
     await prisma.rateLimit.create({ data: { key: name, points: 1, expire: expiresAt } });
-    if (expiresAt) await prisma.session.create({ data: { id: name, userId, refreshJti: 'j', expiresAt } });
+    if (!expiresAt) continue;
+    await prisma.session.create({ data: { id: name, userId, refreshJti: 'j', expiresAt } });
+    await prisma.idempotencyKey.create({
+      data: { userId, key: name, fingerprint: 'f'.repeat(64), answer: '{}', expiresAt },
+    });
   }
   // The access tokens of one that expired just now may live.
   await prisma.session.create({ data: { id: 'just over', userId, refreshJti: 'j', expiresAt: at(-100) } });
@@ -25,8 +29,9 @@ test('what has expired is deleted, and nothing else', async (t) => {
   const left = {
     tokens: (await prisma.apiToken.findMany()).map(({ name }) => name).sort(),
     counts: (await prisma.rateLimit.findMany()).map(({ key }) => key).sort(),
+    keys: (await prisma.idempotencyKey.findMany()).map(({ key }) => key),
     sessions: (await prisma.session.findMany()).map(({ id }) => id).sort(),
   };
   const expected = ['never', 'to come'];
-  assert.deepEqual(left, { tokens: expected, counts: expected, sessions: ['just over', 'to come'] });
+  assert.deepEqual(left, { tokens: expected, counts: expected, keys: ['to come'], sessions: ['just over', 'to come'] });
 });

@@ -80,6 +80,23 @@ test('processes share everything', async (t) => {
     assert.equal((await list(a, `Token ${answers[0]?.body.token}`)).status, 200);
   });
 
+  await t.test('a request of one key at all of them at once makes one todo', async () => {
+    const { token: authorization } = await logIn(a, 'paul');
+    for (let round = 0; round < 10; round++) {
+      const title = `round ${round}`;
+      const options = { authorization, headers: { 'idempotency-key': title.replace(' ', '-') }, json: { title } };
+      const ask = (origin: string) => send(origin, 'POST', '/api/v1/todo/', options);
+      const answers = await Promise.all([a, b, c, a, b, c].map(ask));
+      assert.equal(await database.prisma.todo.count({ where: { title } }), 1);
+      const done = answers.filter(({ status }) => status === 201);
+      assert.ok(answers.every(({ status }) => status === 201 || status === 409));
+      assert.equal(done.filter(({ headers }) => !headers['idempotent-replayed']).length, 1);
+      const later = await Promise.all([a, b, c].map(ask));
+      assert.deepEqual(new Set(later.map(({ text }) => text)), new Set(done.map(({ text }) => text)));
+      for (const { headers } of later) assert.equal(headers['idempotent-replayed'], 'true');
+    }
+  });
+
   await t.test('two changes of different fields at once both hold', async () => {
     const { token: authorization } = await logIn(a, 'paul');
     const at = (origin: string, method: string, path: string, options: SendOptions = {}) =>

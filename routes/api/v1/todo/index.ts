@@ -4,6 +4,7 @@ import { pageLinks, readCursor, readOrdering } from '../../../../src/cursors.ts'
 import type { ListQuery, TodoRow } from '../../../../src/database/index.ts';
 import { NotFound, PreconditionFailed } from '../../../../src/errors.ts';
 import { etagOf, isExpected, isKnown } from '../../../../src/etags.ts';
+import { answerOnce } from '../../../../src/idempotency.ts';
 import { readId } from '../../../../src/ids.ts';
 import type { Static } from '../../../../src/typebox.ts';
 import * as schemas from './schemas.ts';
@@ -14,7 +15,7 @@ const WRITE = { scope: 'todo:write' } as const;
 const ID = '/:id(^\\d+$)';
 
 const routes: FastifyPluginAsyncTypebox = async (fastify) => {
-  const { page, read, add, change, remove } = fastify.prisma.todo;
+  const { page, read, add, addOnce, change, remove } = fastify.prisma.todo;
 
   fastify.get('/', { schema: schemas.list, config: READ }, onList);
   fastify.post('/', { schema: schemas.create, config: WRITE }, onCreate);
@@ -45,11 +46,21 @@ const routes: FastifyPluginAsyncTypebox = async (fastify) => {
     return reply.type('application/json; charset=utf-8').send(found.json);
   }
 
-  async function onCreate(request: FastifyRequest<{ Body: Static<typeof schemas.create.body> }>, reply: FastifyReply) {
-    const { title, body = '', is_completed = false, date_created = today() } = request.body;
-    const created = await add(request.user.id, { title, body, is_completed, date_created });
-    reply.code(201).headers({ location: `/api/v1/todo/${created.id}/`, etag: etagOfTodo(created) });
-    return created;
+  async function onCreate({ user, body: given, headers }: CreateRequest, reply: FastifyReply) {
+    const { title, body = '', is_completed = false, date_created = today() } = given;
+    const fields = { title, body, is_completed, date_created };
+    const key = headers['idempotency-key'];
+    if (key === undefined) {
+      const created = await add(user.id, fields);
+      reply.code(201).headers({ location: addressOf(created), etag: etagOfTodo(created) });
+      return created;
+    }
+    const { answer, isReplay } = await answerOnce(key, 'createTodo', given, (request) =>
+      addOnce(user.id, fields, request),
+    );
+    if (isReplay) reply.header('idempotent-replayed', 'true');
+    reply.code(201).headers({ location: addressOf(JSON.parse(answer)), etag: etagOf(answer) });
+    return reply.type('application/json; charset=utf-8').send(answer);
   }
 
   async function onRead(request: TodoRequest, reply: FastifyReply) {
@@ -118,6 +129,14 @@ function readList({ limit = 1000, cursor, ordering = 'id', search, ...filters }:
 }
 
 type TodoRequest = FastifyRequest<{ Params: { id: number } }>;
+type CreateRequest = FastifyRequest<{
+  Body: Static<typeof schemas.create.body>;
+  Headers: { 'idempotency-key'?: string };
+}>;
+
+function addressOf({ id }: { id: number }): string {
+  return `/api/v1/todo/${id}/`;
+}
 
 /** The service's address as the client has it; empty where its Host header, or what a proxy says, is none. */
 function originOf({ protocol, host }: FastifyRequest): string {

@@ -1,4 +1,5 @@
 import { ORDERINGS } from '../../../../src/cursors.ts';
+import { BadIdempotencyKey } from '../../../../src/errors.ts';
 import { Choice, Day, Flag, RowId, Since, Text } from '../../../../src/fields.ts';
 import { answer, BODY_TYPES, badBody, badFields, errors } from '../../../../src/schemas.ts';
 import { Type } from '../../../../src/typebox.ts';
@@ -113,14 +114,14 @@ const ifMatch = Type.Object({
 });
 const notModified = { 304: Type.Null({ description: 'You have it as it is, by your `If-None-Match`.' }) };
 
-const badTodo = badBody(NewTodo, {
+const badTodo = {
   missing: { title: ['This field is required.'] },
   several: {
     title: ['This field may not be blank.'],
     is_completed: ['Must be a valid boolean.'],
     date_created: ['Date has wrong format. Use one of these formats instead: YYYY-MM-DD.'],
   },
-});
+};
 
 const common = { tags: ['Todos'], security: [{ tokenAuth: [] }, { jwtAuth: [] }] };
 
@@ -155,23 +156,48 @@ export const list = {
   },
 };
 
+const KEY = `Makes the request safe to send again, as draft-ietf-httpapi-idempotency-key-header has it: for 24 hours
+the key gives the first answer again, byte for byte, and makes no second todo, whatever became of the first.
+
+- A key is a string of 1 to 255 printable ASCII characters, best a new UUID for each todo. It stands in quotation
+  marks, or without where it holds no space, comma, quotation mark or backslash; else the answer is 400.
+- It is yours alone: the same key of another user is another one.
+- With other fields it is answered 422, and 409 while the first request is under way. The path, the type of the
+  body and white space around text make no other request.
+- What was refused, or failed, is not kept: send it again by the same key, mended where it was at fault.`;
+
+const IdempotencyKey = Type.Object({
+  'Idempotency-Key': Type.Optional(
+    Type.String({
+      description: KEY,
+      examples: ['"8e03978e-40d5-43e8-bc93-6894a57f9324"'],
+    }),
+  ),
+});
+
 export const create = {
   ...common,
   operationId: 'createTodo',
   summary: 'Create a todo',
   description: 'It is yours, whoever you are.',
   consumes: BODY_TYPES,
+  'x-headers': IdempotencyKey,
   body: NewTodo,
   response: {
     201: answer(Todo, 'The new todo.', {
       headers: {
         Location: { type: 'string', description: 'The address of the todo.', examples: ['/api/v1/todo/1/'] },
+        'Idempotent-Replayed': {
+          type: 'string',
+          description: 'Always `true`, and only where this is the answer to a former request of the `Idempotency-Key`.',
+          examples: ['true'],
+        },
         ETag,
       },
       examples: one,
     }),
-    400: badTodo,
-    ...errors(401, 403, 413, 415, 503),
+    400: badBody(NewTodo, badTodo, { badKey: new BadIdempotencyKey() }),
+    ...errors(401, 403, 409, 413, 415, 422, 503),
   },
 };
 
@@ -201,7 +227,7 @@ export const replace = {
   body: NewTodo,
   response: {
     200: answer(Todo, 'The todo as it is now.', { headers: { ETag }, examples: one }),
-    400: badTodo,
+    400: badBody(NewTodo, badTodo),
     ...errors(401, 403, 404, 412, 413, 415, 503),
   },
 };
