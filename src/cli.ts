@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { activate, deactivate } from './commands/activate.ts';
+import { backup, restore } from './commands/backup.ts';
 import { changePassword } from './commands/change-password.ts';
 import { check } from './commands/check.ts';
 import { createToken } from './commands/create-token.ts';
@@ -20,6 +21,8 @@ const COMMANDS = [
   serve,
   migrate,
   check,
+  backup,
+  restore,
   createSuperuser,
   createUser,
   changePassword,

@@ -3,7 +3,7 @@ import { linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type Config, ConfigError } from './config.ts';
 import { databasePath } from './database/index.ts';
-import { makeDirectoryOf } from './files.ts';
+import { draftOf, makeDirectoryOf } from './files.ts';
 
 /** The configured secret, or the one that is kept beside the database. */
 export function secretKeyOf(config: Config): string {
@@ -27,7 +27,7 @@ export function readOrCreateSecret(path: string): string {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
   }
   makeDirectoryOf(path);
-  const draft = `${path}.${process.pid}.${randomBytes(4).toString('hex')}`;
+  const draft = draftOf(path);
   writeFileSync(draft, `${randomBytes(48).toString('base64url')}\n`, { mode: 0o600, flag: 'wx', flush: true });
   try {
     linkSync(draft, path);

@@ -1,0 +1,56 @@
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import { loadConfig } from '../config.ts';
+import { databasePath, isSqlite } from '../database/index.ts';
+import { CommandError } from '../errors.ts';
+
+export function backup(program: Command) {
+  program
+    .command('backup <file>')
+    .description('write a verified copy of the SQLite database, which may be in use, to a new file')
+    .option('-f, --force', 'overwrite the file')
+    .action(async (file: string, { force = false }: { force?: boolean }) => {
+      const path = sqlitePathOr((address) => `pg_dump --format=custom --file=${quote(file)} ${address}`);
+      const { backUpSqlite } = await import('../database/backup.ts');
+      await backUpSqlite(path, resolve(file), { overwrite: force });
+      console.log(`Backed up to ${file}.`);
+    });
+}
+
+export function restore(program: Command) {
+  program
+    .command('restore <file>')
+    .description('put a backup in the place of the SQLite database, which is kept under another name')
+    .option('-f, --force', 'even where the database is damaged, and so whether it is in use cannot be known')
+    .action(async (file: string, { force = false }: { force?: boolean }) => {
+      const path = sqlitePathOr(
+        (address) => `pg_restore --single-transaction --no-owner --dbname=${address} ${quote(file)}`,
+      );
+      const { restoreSqlite } = await import('../database/backup.ts');
+      const former = await restoreSqlite(resolve(file), path, { force });
+      console.log(`Restored ${file}.${former ? ` What was there is kept as ${former}.` : ''}`);
+    });
+}
+
+/** The file of the configured database; for PostgreSQL says which of its own tools does it. */
+function sqlitePathOr(tool: (address: string) => string): string {
+  const { DATABASE_URL: url } = loadConfig();
+  if (isSqlite(url)) return databasePath(url);
+  throw new CommandError(`PostgreSQL has a tool of its own for this. Run: ${tool(quote(withoutPassword(url)))}`);
+}
+
+/** Without what other users of the machine could read in a list of processes; the tools ask for it, or read `PGPASSWORD`. */
+function withoutPassword(url: string): string {
+  if (!URL.canParse(url)) return 'postgresql://…';
+  const address = new URL(url);
+  address.password = '';
+  // What is left of a password that was not encoded.
+  address.hash = '';
+  for (const name of ['password', 'sslpassword']) address.searchParams.delete(name);
+  return address.href;
+}
+
+/** For a shell. */
+function quote(text: string): string {
+  return `'${text.replaceAll("'", String.raw`'\''`)}'`;
+}

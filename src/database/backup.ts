@@ -1,0 +1,156 @@
+import {
+  accessSync,
+  chmodSync,
+  chownSync,
+  existsSync,
+  linkSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname } from 'node:path';
+import Sqlite from 'better-sqlite3';
+import { CommandError } from '../errors.ts';
+import { draftOf, makeDirectoryOf, syncToDisk } from '../files.ts';
+import { describeFault } from './errors.ts';
+import {
+  type AppliedMigration,
+  findNextMigration,
+  MigrationError,
+  readMigrations,
+  SELECT_APPLIED,
+} from './migrations.ts';
+
+// What SQLite keeps beside a database while it is in use, or where its user died.
+const COMPANIONS = ['-wal', '-shm', '-journal'];
+// In one step it is one moment of the database; with more of them every write would begin it anew.
+const ALL_PAGES = 0x7fffffff;
+
+/**
+ * Writes one moment of a SQLite database, which may be in use, to a file that needs no other beside it and
+ * that only its owner can read. It is there whole and verified, or not at all.
+ * @throws {CommandError} where the file exists and may not be overwritten, or the database does not hold
+ */
+export async function backUpSqlite(path: string, file: string, { overwrite = false } = {}): Promise<void> {
+  refuseSame(path, file);
+  if (!overwrite && existsSync(file)) throw new CommandError(`${file} exists.`);
+  const draft = draftOf(file);
+  try {
+    await copyDatabase(path, draft);
+    // A link fails where the file was made meanwhile.
+    if (overwrite) renameSync(draft, file);
+    else linkSync(draft, file);
+  } finally {
+    rmSync(draft, { force: true });
+  }
+  syncToDisk(dirname(file));
+}
+
+/**
+ * Puts a verified copy of a backup in the place of a SQLite database, which nobody may have open. Gives the
+ * name under which the former database is kept; undefined where there was none.
+ * @throws {CommandError} where the backup does not hold or is of a newer version, or the database is in use;
+ * or, but for `force`, where it is so damaged that this cannot be known
+ */
+export async function restoreSqlite(file: string, path: string, { force = false } = {}): Promise<string | undefined> {
+  accessSync(file);
+  refuseSame(path, file);
+  makeDirectoryOf(path);
+  // What a link names is replaced, not the link.
+  const place = existsSync(path) ? realpathSync(path) : path;
+  const lock = existsSync(place) ? lockOut(place, force) : undefined;
+  const draft = draftOf(place);
+  try {
+    await copyDatabase(file, draft);
+    return replace(place, draft);
+  } finally {
+    // Whoever opened the former database meanwhile cannot write to it: SQLite sees that it has moved.
+    lock?.close();
+    rmSync(draft, { force: true });
+    syncToDisk(dirname(place));
+  }
+}
+
+function refuseSame(path: string, file: string): void {
+  const [a, b] = [path, file].map((name) => statSync(name, { throwIfNoEntry: false }));
+  if (a && b && a.dev === b.dev && a.ino === b.ino) throw new CommandError(`${file} is the database itself.`);
+}
+
+/** Holds for itself alone a database that has no log beside it, until it is closed. */
+function lockOut(path: string, force: boolean): Sqlite.Database | undefined {
+  const connection = new Sqlite(path, { fileMustExist: true, timeout: 0 });
+  try {
+    connection.pragma('locking_mode = EXCLUSIVE');
+    // Fails while anyone has it open; writes what is in the log into the file, and removes the log.
+    connection.pragma('journal_mode = DELETE');
+    connection.exec('BEGIN EXCLUSIVE');
+    return connection;
+  } catch (error) {
+    connection.close();
+    if ((error as { code?: string }).code === 'SQLITE_BUSY') {
+      throw new CommandError(`${path} is in use. Stop the service, and all else that has it open.`);
+    }
+    if (force) return undefined;
+    throw new CommandError(
+      `${path} is damaged (${describeFault(error)}), so whether it is in use cannot be known. Stop the service, and give --force.`,
+    );
+  }
+}
+
+function replace(path: string, draft: string): string | undefined {
+  const former = `${path}.replaced-${new Date().toISOString().replaceAll(/[-:.]/g, '')}`;
+  // A log that was left would be taken for the new database's.
+  for (const suffix of COMPANIONS) if (existsSync(path + suffix)) renameSync(path + suffix, former + suffix);
+  const isThere = existsSync(path);
+  const { uid, gid, mode } = statSync(isThere ? path : dirname(path));
+  if (isThere) chmodSync(draft, mode & 0o777);
+  if (process.getuid?.() === 0) chownSync(draft, uid, gid);
+  if (isThere) linkSync(path, former);
+  renameSync(draft, path);
+  return isThere ? former : undefined;
+}
+
+/** Copies a database to a new file, verifies the copy, and waits until it is on the disk. */
+async function copyDatabase(from: string, to: string): Promise<void> {
+  accessSync(from);
+  writeFileSync(to, '', { mode: 0o600, flag: 'wx' });
+  try {
+    const source = new Sqlite(from, { fileMustExist: true });
+    try {
+      await source.backup(to, { progress: () => ALL_PAGES });
+    } finally {
+      source.close();
+    }
+    const copy = new Sqlite(to, { fileMustExist: true });
+    try {
+      // One file, which can be read from where nothing can be written.
+      copy.exec('PRAGMA trusted_schema = OFF; PRAGMA journal_mode = DELETE');
+      verify(copy);
+    } finally {
+      copy.close();
+    }
+    syncToDisk(to);
+  } catch (error) {
+    for (const suffix of ['', ...COMPANIONS]) rmSync(to + suffix, { force: true });
+    const isOurs = error instanceof MigrationError || error instanceof CommandError;
+    const reason = isOurs ? error.message : describeFault(error);
+    throw reason ? new CommandError(`${from} cannot be copied: ${reason}`) : error;
+  }
+}
+
+/**
+ * @throws {CommandError} where a database is damaged, or not of this service
+ * @throws {MigrationError} where it is of a newer version
+ */
+function verify(connection: Sqlite.Database): void {
+  const [fault] = connection.pragma('integrity_check(1)') as [{ integrity_check: string }];
+  if (fault.integrity_check !== 'ok') throw new CommandError(`The database is damaged: ${fault.integrity_check}`);
+  const [orphan] = connection.pragma('foreign_key_check') as { table: string }[];
+  if (orphan) throw new CommandError(`The database is damaged: rows of ${orphan.table} refer to none.`);
+  const table = connection.prepare("SELECT 1 FROM sqlite_master WHERE name = '_prisma_migrations'").get();
+  const applied = table ? connection.prepare<[], AppliedMigration>(SELECT_APPLIED).all() : [];
+  if (applied.length === 0) throw new CommandError('It is no database of this service.');
+  findNextMigration(readMigrations('sqlite'), applied);
+}
