@@ -64,7 +64,10 @@ export async function restoreSqlite(file: string, path: string, { force = false 
   const draft = draftOf(place);
   try {
     await copyDatabase(file, draft);
-    return replace(place, draft);
+    const former = `${place}.replaced-${new Date().toISOString().replaceAll(/[-:.]/g, '')}`;
+    // A log that was left would be taken for the new database's.
+    if (!lock) moveCompanions(place, former);
+    return replace(place, draft, former) ? former : undefined;
   } finally {
     // Whoever opened the former database meanwhile cannot write to it: SQLite sees that it has moved.
     lock?.close();
@@ -86,6 +89,8 @@ function lockOut(path: string, force: boolean): Sqlite.Database | undefined {
     // Fails while anyone has it open; writes what is in the log into the file, and removes the log.
     connection.pragma('journal_mode = DELETE');
     connection.exec('BEGIN EXCLUSIVE');
+    // The index of the log, where a process was killed.
+    rmSync(`${path}-shm`, { force: true });
     return connection;
   } catch (error) {
     connection.close();
@@ -99,17 +104,19 @@ function lockOut(path: string, force: boolean): Sqlite.Database | undefined {
   }
 }
 
-function replace(path: string, draft: string): string | undefined {
-  const former = `${path}.replaced-${new Date().toISOString().replaceAll(/[-:.]/g, '')}`;
-  // A log that was left would be taken for the new database's.
-  for (const suffix of COMPANIONS) if (existsSync(path + suffix)) renameSync(path + suffix, former + suffix);
+function moveCompanions(from: string, to: string): void {
+  for (const suffix of COMPANIONS) if (existsSync(from + suffix)) renameSync(from + suffix, to + suffix);
+}
+
+/** Puts a draft in the place of a database; gives whether there was one, which then has a further name. */
+function replace(path: string, draft: string, former: string): boolean {
   const isThere = existsSync(path);
   const { uid, gid, mode } = statSync(isThere ? path : dirname(path));
   if (isThere) chmodSync(draft, mode & 0o777);
   if (process.getuid?.() === 0) chownSync(draft, uid, gid);
   if (isThere) linkSync(path, former);
   renameSync(draft, path);
-  return isThere ? former : undefined;
+  return isThere;
 }
 
 /** Copies a database to a new file, verifies the copy, and waits until it is on the disk. */

@@ -58,6 +58,7 @@ const BUSY = new Set<unknown>([
   'SQLITE_FULL', // the disk is
   'SQLITE_IOERR_WRITE',
   'SQLITE_IOERR_FSYNC',
+  'SQLITE_IOERR_SHMSIZE', // the index of the log found no room
   '53100', // disk_full
   '53300', // too_many_connections
   '55P03', // lock_not_available

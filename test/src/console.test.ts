@@ -17,6 +17,8 @@ const COMMANDS = {
   serve: '',
   migrate: '',
   check: '',
+  backup: '<file>',
+  restore: '<file>',
   createsuperuser: '',
   createuser: '',
   changepassword: '<username>',
