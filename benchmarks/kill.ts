@@ -13,7 +13,7 @@ try {
   await surviveKills(t, Number(options.rounds), console.log);
   const reason = whyNoDisk();
   if (reason) console.log(`No disk was filled: ${reason}`);
-  else for (const free of [300_000, 6_000_000]) await surviveFullDisk(t, free, 3, console.log);
+  else for (const free of [300_000, 6_000_000, 300_000, 6_000_000]) await surviveFullDisk(t, free, console.log);
   console.log('Proven.');
 } finally {
   for (const cleanup of cleanups) await cleanup();

@@ -21,7 +21,7 @@ export function restore(program: Command) {
   program
     .command('restore <file>')
     .description('put a backup in the place of the SQLite database, which is kept under another name')
-    .option('-f, --force', 'even where the database is damaged, and so whether it is in use cannot be known')
+    .option('-f, --force', 'even where the database is so damaged that whether it is in use cannot be known')
     .action(async (file: string, { force = false }: { force?: boolean }) => {
       const path = sqlitePathOr(
         (address) => `pg_restore --single-transaction --no-owner --dbname=${address} ${quote(file)}`,

@@ -52,7 +52,7 @@ export async function backUpSqlite(path: string, file: string, { overwrite = fal
  * Puts a verified copy of a backup in the place of a SQLite database, which nobody may have open. Gives the
  * name under which the former database is kept; undefined where there was none.
  * @throws {CommandError} where the backup does not hold or is of a newer version, or the database is in use;
- * or, but for `force`, where it is so damaged that this cannot be known
+ * or, but for `force`, where this cannot be known, as it is damaged
  */
 export async function restoreSqlite(file: string, path: string, { force = false } = {}): Promise<string | undefined> {
   accessSync(file);
@@ -99,7 +99,7 @@ function lockOut(path: string, force: boolean): Sqlite.Database | undefined {
     }
     if (force) return undefined;
     throw new CommandError(
-      `${path} is damaged (${describeFault(error)}), so whether it is in use cannot be known. Stop the service, and give --force.`,
+      `${path} cannot be locked (${describeFault(error)}), so whether it is in use cannot be known. Stop the service, and give --force.`,
     );
   }
 }

@@ -52,13 +52,15 @@ export function isBrokenConnection(error: unknown): boolean {
   return hasCode(error, BROKEN) || BROKEN_MESSAGE.test((error as DatabaseError)?.message ?? '');
 }
 
+const NO_ROOM_FOR_INDEX = 'SQLITE_IOERR_SHMSIZE';
+
 const BUSY = new Set<unknown>([
   'SQLITE_BUSY', // another process holds the lock
   'SQLITE_BUSY_SNAPSHOT',
   'SQLITE_FULL', // the disk is
   'SQLITE_IOERR_WRITE',
   'SQLITE_IOERR_FSYNC',
-  'SQLITE_IOERR_SHMSIZE', // the index of the log found no room
+  NO_ROOM_FOR_INDEX,
   '53100', // disk_full
   '53300', // too_many_connections
   '55P03', // lock_not_available
@@ -75,7 +77,9 @@ const BUSY_MESSAGE = /^(timeout exceeded when trying to connect|Query read timeo
 
 /** What the database's driver says of its fault, for the person at the console; undefined for any other error. */
 export function describeFault(error: unknown): string | undefined {
-  const { originalMessage, message } = findDriverError(error) ?? {};
+  const { code, originalMessage, message } = findDriverError(error) ?? {};
+  // SQLite calls it an I/O error where it is the index of the log that finds no room.
+  if (code === NO_ROOM_FOR_INDEX) return 'the disk is full';
   return originalMessage ?? message;
 }
 

@@ -289,7 +289,7 @@ suite('restore', ON_SQLITE, () => {
     assert.equal(outcome.code, 1);
     assert.match(
       outcome.stderr,
-      /is damaged \(file is not a database\), so whether .* Stop the service, and give --force\.\n$/,
+      /cannot be locked \(file is not a database\), so whether .* Stop the service, and give --force\.\n$/,
     );
     assert.equal(readFileSync(path, 'utf8'), rubbish);
     assert.equal((await run(['restore', '--force', file], { directory, settings })).code, 0);

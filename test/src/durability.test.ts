@@ -1,6 +1,8 @@
+import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { surviveFullDisk, surviveKills, whyNoDisk } from '../durability.ts';
+import { fill, makeDisk, makeService, surviveFullDisk, surviveKills, whyNoDisk } from '../durability.ts';
 import { isOnPostgresql } from '../helper.ts';
+import { run } from './helper.ts';
 
 /** `npm run proof:kill` does more of the same. */
 const skip = isOnPostgresql && 'this run is on PostgreSQL';
@@ -18,6 +20,17 @@ for (const [name, free] of Object.entries({
     {
       skip: skip || whyNoDisk(),
     },
-    (t) => surviveFullDisk(t, free, 1, (line) => t.diagnostic(line)),
+    (t) => surviveFullDisk(t, free, (line) => t.diagnostic(line)),
   );
 }
+
+test('a command says that the disk is full', { skip: skip || whyNoDisk() }, async (t) => {
+  const place = makeDisk(t, 2 ** 20);
+  const service = await makeService(place);
+  fill(place, 0);
+  assert.deepEqual(await run(['createtoken', 'paul'], service), {
+    code: 1,
+    stdout: '',
+    stderr: 'todo-api: The database cannot be used: the disk is full\n',
+  });
+});
