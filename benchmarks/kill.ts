@@ -9,6 +9,10 @@ const { values: options } = parseArgs({ options: { rounds: { type: 'string', def
 
 const cleanups: (() => unknown)[] = [];
 const t = { after: (cleanup: () => unknown) => void cleanups.unshift(cleanup) };
+async function cleanUp(): Promise<void> {
+  for (const cleanup of cleanups.splice(0)) await cleanup();
+}
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => cleanUp().then(() => process.exit(1)));
 try {
   await surviveKills(t, Number(options.rounds), console.log);
   const reason = whyNoDisk();
@@ -16,5 +20,5 @@ try {
   else for (const free of [300_000, 6_000_000, 300_000, 6_000_000]) await surviveFullDisk(t, free, console.log);
   console.log('Proven.');
 } finally {
-  for (const cleanup of cleanups) await cleanup();
+  await cleanUp();
 }
