@@ -2,12 +2,14 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import Sqlite from 'better-sqlite3';
 import { type Config, loadConfig } from '../src/config.ts';
-import { openDatabase, type Prisma } from '../src/database/index.ts';
+import { databasePath, openDatabase, type Prisma } from '../src/database/index.ts';
 import * as postgresql from '../src/database/postgresql.ts';
 import * as sqlite from '../src/database/sqlite.ts';
 import { packagePath } from '../src/package.ts';
 import { administrate, inDatabase } from '../test/helper.ts';
+import { explainOnPostgresql, explainOnSqlite, requestStatements } from '../test/plans.ts';
 import { startPostgresql } from '../test/postgresql.ts';
 import { median } from './report.ts';
 import { seed } from './seed.ts';
@@ -51,7 +53,7 @@ const settings = { SECRET_KEY: 'only for a measurement, and of 32 bytes' };
 async function prepare(
   config: Config,
   todos: number,
-  explain: (prisma: Prisma) => Promise<string[]>,
+  explain: (config: Config, prisma: Prisma) => Promise<string[]>,
 ): Promise<Subject> {
   const owner = await seed(config, { users: Math.max(100, todos / 100), todos }, () => {});
   const { prisma, close } = await openDatabase(config);
@@ -67,11 +69,13 @@ async function prepare(
   };
   return {
     size: todos,
-    scans: await explain(prisma),
+    scans: await explain(config, prisma),
     operations: {
       'list, first page': () => prisma.todo.page(viewer, { order: 'id', isDescending: false, limit: LIMIT }),
       'list, thousandth page': () =>
         prisma.todo.page(viewer, { order: 'id', isDescending: false, limit: LIMIT, after: [thousandth] }),
+      'list by title, from a place on': (i) =>
+        prisma.todo.page(viewer, { order: 'title', isDescending: false, limit: LIMIT, after: [`Todo ${i}`, 0] }),
       get: (i) => prisma.todo.read(viewer, pick(i)),
       create: () => prisma.todo.add(owner, fields),
     },
@@ -101,28 +105,21 @@ async function measure(subjects: Subject[]): Promise<Measured[]> {
   return results;
 }
 
-const changes = (sql: typeof sqlite.changeSql) =>
-  [true, false].map((isOwn) => sql(['title', 'is_completed'], isOwn, false));
-
-async function explainSqlite(prisma: Prisma): Promise<string[]> {
-  const scans: string[] = [];
-  for (const sql of [...Object.values(sqlite.SQL), ...changes(sqlite.changeSql)]) {
-    const plan = await prisma.$queryRawUnsafe<{ detail: string }[]>(`EXPLAIN QUERY PLAN ${sql.replaceAll('?', '1')}`);
-    if (plan.some(({ detail }) => /^SCAN (?!CONSTANT|\(subquery)/.test(detail))) scans.push(sql);
-  }
-  return scans;
+async function explainSqlite({ DATABASE_URL }: Config): Promise<string[]> {
+  const connection = new Sqlite(databasePath(DATABASE_URL), { readonly: true });
+  const scans = requestStatements(sqlite).filter(([, sql]) =>
+    explainOnSqlite(connection, sql).some((line) => /^SCAN (?!CONSTANT|\(subquery)|TEMP B-TREE/.test(line)),
+  );
+  connection.close();
+  return scans.map(([name]) => name);
 }
 
-async function explainPostgresql(prisma: Prisma): Promise<string[]> {
+async function explainPostgresql(_config: Config, prisma: Prisma): Promise<string[]> {
   const scans: string[] = [];
-  for (const sql of [...Object.values(postgresql.SQL), ...changes(postgresql.changeSql)]) {
-    const text = sql
-      .replace(/\$\d+::timestamptz/, 'now()')
-      .replace(/\$\d+/g, "'1'")
-      .replace(/LIMIT '1'/, 'LIMIT 5');
-    const plan = await prisma.$queryRawUnsafe<Record<string, string>[]>(`EXPLAIN ${text}`);
+  for (const [name, sql] of requestStatements(postgresql)) {
+    const lines = await explainOnPostgresql(prisma, sql);
     // The tables of tokens and sessions are small here, and read whole; their indexes are shown by the test suite.
-    if (plan.some((line) => /Seq Scan on todos/.test(Object.values(line).join()))) scans.push(sql);
+    if (lines.some((line) => /Seq Scan on todos|\bSort\b/.test(line))) scans.push(name);
   }
   return scans;
 }
