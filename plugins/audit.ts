@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
+import { routeOf } from './metrics.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -30,6 +31,7 @@ export type SecurityEvent = keyof typeof LEVELS;
 export default fp(
   async (fastify) => {
     fastify.decorateRequest('audit', function (this: FastifyRequest, event: SecurityEvent, details = {}) {
+      this.server.metrics?.securityEvents.inc({ event, route: routeOf(this) });
       this.log[LEVELS[event]]({ event, userId: this.user?.id, address: this.ip, ...details }, 'security');
     });
   },

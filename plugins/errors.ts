@@ -38,7 +38,10 @@ export default fp(
       else done();
     });
   },
-  { name: 'errors', dependencies: ['request-id', 'security-headers', 'shutdown', 'cors', 'audit'] },
+  {
+    name: 'errors',
+    dependencies: ['request-id', 'security-headers', 'shutdown', 'cors', 'audit', 'tracing', 'overload'],
+  },
 );
 
 function hasSeveralHosts(rawHeaders: string[]): boolean {

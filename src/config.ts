@@ -114,6 +114,14 @@ export const Config = Type.Object({
     default: 'info',
     description: 'The least severe level that is logged.',
   }),
+  METRICS_PORT: Type.Optional(
+    Type.Integer({
+      minimum: 0,
+      maximum: 65535,
+      description:
+        'Port on which `HOST` serves metrics for Prometheus, at `/metrics`; 0 takes any free one. None: they are off.',
+    }),
+  ),
   CORS_ORIGINS: list({
     pattern: '^(https?://[^/\\s,]+(,https?://[^/\\s,]+)*)?$',
     description:
@@ -225,6 +233,9 @@ function findProblems(config: Config): string[] {
   }
   if (!config.CORS_ORIGINS.every((origin) => URL.canParse(origin) && new URL(origin).origin === origin)) {
     problems.push('CORS_ORIGINS holds what is no origin: a scheme, a host in lower case and maybe a port, no more');
+  }
+  if (config.METRICS_PORT === config.PORT && config.PORT !== 0) {
+    problems.push('METRICS_PORT must be another than PORT');
   }
   if (!config.TRUST_PROXY.every(isAddressBlock)) problems.push('TRUST_PROXY holds what is no address or CIDR block');
   return problems;

@@ -3,8 +3,8 @@ import { Mutex } from 'async-mutex';
 import ipaddr from 'ipaddr.js';
 import { RateLimiterPrisma, RateLimiterRes } from 'rate-limiter-flexible';
 import type { Prisma } from './database/index.ts';
-import { Throttled, Unavailable } from './errors.ts';
-import { MAX_HASHES } from './passwords.ts';
+import { Throttled } from './errors.ts';
+import { MAX_HASHES, refuseHash } from './passwords.ts';
 import { normaliseUsername } from './users.ts';
 
 const FAILURES_WINDOW = 15 * 60;
@@ -57,7 +57,7 @@ export function createLoginThrottle(prisma: Prisma, failures: { perUser: number;
       const end = Math.max(pairs.knownEnd(pair), addresses.knownEnd(place));
       if (end > Date.now()) throw throttledUntil(end);
       // Counting is writing: not for a login that could not be hashed anyway.
-      if (underWay >= MAX_HASHES) throw new Unavailable();
+      if (underWay >= MAX_HASHES) refuseHash();
       underWay++;
       try {
         return await inTurn(pair, async () => {

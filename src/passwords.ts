@@ -43,6 +43,22 @@ export function needsRehash(passwordHash: string): boolean {
 }
 
 async function inTurn<Result>(job: () => Promise<Result>): Promise<Result> {
-  if (limit.pendingCount >= MAX_WAITING) throw new Unavailable();
+  if (limit.pendingCount >= MAX_WAITING) refuseHash();
   return limit(job);
+}
+
+let refused = 0;
+
+/**
+ * Counts a password that is not hashed, as too many wait.
+ * @throws {Unavailable}
+ */
+export function refuseHash(): never {
+  refused++;
+  throw new Unavailable();
+}
+
+/** How many hashes are under way and wait in this process, and how many were refused since it began. */
+export function passwordQueue(): { running: number; waiting: number; refused: number } {
+  return { running: limit.activeCount, waiting: limit.pendingCount, refused };
 }

@@ -16,6 +16,8 @@ export async function startWorkers(count: number, log: FastifyBaseLogger): Promi
   async function start(): Promise<void> {
     const worker = cluster.fork();
     starting.add(worker);
+    // To be asked for metrics just as one dies is no fault.
+    worker.on('error', () => {});
     const [event] = await Promise.race([
       once(worker, 'listening').then(() => ['listening']),
       once(worker, 'exit').then(() => ['exit']),

@@ -5,6 +5,7 @@ import type { FastifyBaseLogger } from 'fastify';
 import { type Config, loadConfig } from '../config.ts';
 import { CommandError } from '../errors.ts';
 import { loggerOptions } from '../logging.ts';
+import type { Metrics } from '../metrics.ts';
 import { startWorkers } from '../workers.ts';
 
 export function serve(program: Command) {
@@ -31,7 +32,11 @@ async function listen(config: Config) {
   const { buildApp } = await import('../app.ts');
   const app = await buildApp(config);
   const hasUsers = (await app.prisma.user.count()) > 0;
-  endWith(config, app.log, () => app.shutDown());
+  const closeMetrics = await openMetrics(config, app.log, app.metrics);
+  endWith(config, app.log, async () => {
+    await app.shutDown();
+    await closeMetrics();
+  });
   const address = await app.listen({ host: config.HOST, port: config.PORT, listenTextResolver: () => 'listening' });
   if (cluster.isWorker && cluster.worker?.id !== 1) return;
   app.log.info(`API: ${address}/api/v1/todo/`);
@@ -43,11 +48,34 @@ async function supervise(config: Config, count: number) {
   const { pino } = await import('pino');
   const { stream, ...options } = loggerOptions(config.LOG_LEVEL);
   const log: FastifyBaseLogger = pino(options, stream);
+  const closeMetrics = await openMetrics(config, log);
   const stop = await startWorkers(count, log).catch((error) => {
     throw new CommandError(error.message);
   });
-  endWith(config, log, stop);
+  endWith(config, log, async () => {
+    await stop();
+    await closeMetrics();
+  });
   log.info({ workers: count }, 'workers started');
+}
+
+/**
+ * Opens the metrics where they are configured, to the last moment: those of the only process, or in the
+ * first of several their sum, for which a worker gives its own. Returns the function that closes them.
+ */
+async function openMetrics(config: Config, log: FastifyBaseLogger, own?: Metrics): Promise<() => Promise<void>> {
+  if (config.METRICS_PORT === undefined) return async () => {};
+  const { answerFirstProcess, serveMetrics, sumOfWorkers } = await import('../metrics.ts');
+  if (own && cluster.isWorker) {
+    answerFirstProcess(own);
+    return async () => {};
+  }
+  const read = own ? () => own.registry.metrics() : sumOfWorkers();
+  const { url, close } = await serveMetrics(config.HOST, config.METRICS_PORT, read).catch((error) => {
+    throw new CommandError(`METRICS_PORT cannot be used: ${error.message}`);
+  });
+  log.info(`Metrics: ${url}`);
+  return close;
 }
 
 /** Has the process end in order on a signal, and with a line in the log on a fault. */
@@ -60,7 +88,9 @@ function endWith(config: Config, log: FastifyBaseLogger, stop: () => Promise<voi
   if (!cluster.isWorker) return;
   // Terminals and supervisors send a signal to all processes; a worker ends when the first one says so.
   for (const signal of SIGNALS) process.on(signal, () => {});
-  process.once('message', close);
+  process.on('message', (message) => {
+    if (message === 'stop') close();
+  });
 }
 
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const;

@@ -12,6 +12,7 @@ export type {
   KeyedAnswer,
   KeyedRequest,
   LiveUser,
+  PoolUse,
   TodoFields,
   TodoRow,
   Viewer,

@@ -50,6 +50,7 @@ export async function openPostgresql(config: Config, { migrate = false }): Promi
     return {
       prisma: extend(client, prepareStatements(pool, config.DATABASE_NAMED_STATEMENTS)),
       migrated,
+      poolUse: () => ({ total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
       async close() {
         await client.$disconnect();
         await pool.end();

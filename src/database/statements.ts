@@ -6,7 +6,16 @@ export interface Database {
   prisma: Prisma;
   /** The migrations that were applied on opening. */
   migrated: string[];
+  /** Of a provider that has a pool. */
+  poolUse?(): PoolUse;
   close(): Promise<void>;
+}
+
+/** The connections of a pool, and what waits for one. */
+export interface PoolUse {
+  total: number;
+  idle: number;
+  waiting: number;
 }
 
 /** Who asks: other users' rows do not exist for them, but for a superuser's. */

@@ -1,0 +1,45 @@
+import type { FastifyRequest } from 'fastify';
+import fp from 'fastify-plugin';
+import type { Metrics } from '../src/metrics.ts';
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** The metrics of this process; undefined where they are off. */
+    metrics: Metrics | undefined;
+  }
+}
+
+const MAX_SESSIONS = 100_000;
+
+const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
+
+/** Measures what is asked and what it does, where METRICS_PORT is set; `serve` serves it there. */
+export default fp(
+  async (fastify) => {
+    fastify.decorate('metrics', undefined);
+    if (fastify.config.METRICS_PORT === undefined) return;
+    const { createMetrics } = await import('../src/metrics.ts');
+    const { prisma } = fastify;
+    const metrics = createMetrics({
+      countSessions: () => prisma.session.count({ where: { expiresAt: { gt: new Date() } }, take: MAX_SESSIONS }),
+      countShed: () => fastify.shedRequests,
+      poolUse: fastify.poolUse,
+    });
+    fastify.metrics = metrics;
+    fastify.addHook('onResponse', (request, reply, done) => {
+      const labels = { method: methodOf(request), route: routeOf(request), status: reply.statusCode };
+      metrics.requests.observe(labels, reply.elapsedTime / 1000);
+      done();
+    });
+  },
+  { name: 'metrics', dependencies: ['prisma', 'overload'] },
+);
+
+/** The route's pattern: there are as many as routes, and one more. */
+export function routeOf(request: FastifyRequest): string {
+  return request.is404 ? 'unmatched' : (request.routeOptions.url ?? 'unmatched');
+}
+
+function methodOf({ method }: FastifyRequest): string {
+  return METHODS.has(method) ? method : 'other';
+}

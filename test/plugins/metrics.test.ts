@@ -1,0 +1,128 @@
+import assert from 'node:assert/strict';
+import { createRequire } from 'node:module';
+import { test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
+import type { Metrics } from '../../src/metrics.ts';
+import { addUser, build, isOnPostgresql, logIn, PASSWORD, type TestApp } from '../helper.ts';
+
+const { cache } = createRequire(import.meta.url);
+
+// First, while nothing in this process has turned them on.
+test('without a port there are none, and nothing of prom-client is loaded', async (t) => {
+  const { app, send } = await build(t);
+  assert.equal(app.metrics, undefined);
+  assert.equal((await send('GET', '/metrics')).status, 404);
+  const loaded = Object.keys(cache).filter((path) => path.includes('prom-client'));
+  assert.deepEqual(loaded, []);
+});
+
+/** The app with metrics, and the samples of them that begin with a text. */
+async function measured(t: Parameters<typeof build>[0], settings: Record<string, string> = {}) {
+  const service = await build(t, { METRICS_PORT: '0', ...settings });
+  const { registry } = service.app.metrics as Metrics;
+  const read = async (start: string) => {
+    const lines = (await registry.metrics()).split('\n').filter((line) => line.startsWith(start));
+    return Object.fromEntries(lines.map((line) => line.split(/ (?=[^ ]+$)/))) as Record<string, string>;
+  };
+  return { service, read };
+}
+
+const requestCount = (method: string, route: string, status: number) =>
+  `http_request_duration_seconds_count{method="${method}",route="${route}",status="${status}"}`;
+
+test('requests are counted by method, route and status, and never by what was typed', async (t) => {
+  const { service, read } = await measured(t);
+  await addUser(service, 'paul');
+  const { token } = await logIn(service, 'paul');
+  const authorization = `Token ${token}`;
+  for (const id of [1, 2, 3]) await service.send('GET', `/api/v1/todo/${id}/?a=${id}`, { authorization });
+  await service.send('GET', '/api/v1/todo', { authorization });
+  for (const path of ['/a', '/b', '/metrics', '/api/v1/todo/x/y']) await service.send('GET', path);
+  for (const method of ['PROPFIND', 'TRACE']) await service.send(method, '/healthz');
+  assert.deepEqual(await read('http_request_duration_seconds_count'), {
+    [requestCount('POST', '/api/token', 200)]: '1',
+    [requestCount('POST', '/api/jwt/token', 200)]: '1',
+    [requestCount('GET', '/api/v1/todo/:id(^\\\\d+$)', 404)]: '3',
+    [requestCount('GET', '/api/v1/todo', 200)]: '1',
+    [requestCount('GET', 'unmatched', 404)]: '4',
+    [requestCount('other', '/healthz', 405)]: '2',
+  });
+  const [[, seconds]] = Object.entries(await read('http_request_duration_seconds_sum')) as [[string, string]];
+  assert.ok(Number(seconds) > 0 && Number(seconds) < 60, seconds);
+});
+
+test('log-ins and other security events are counted by name and route', async (t) => {
+  const { service, read } = await measured(t, { LOGIN_THROTTLE: 'on', LOGIN_FAILURES_PER_USER: '1' });
+  await addUser(service, 'paul');
+  await logIn(service, 'paul');
+  const fail = () => service.send('POST', '/api/token', { json: { username: 'paul', password: 'wrong' } });
+  for (const status of [400, 429]) assert.equal((await fail()).status, status);
+  await service.send('GET', '/api/v1/todo/', { authorization: 'Token wrong' });
+  const event = (name: string, route: string) => `todo_security_events_total{event="${name}",route="${route}"}`;
+  assert.deepEqual(await read('todo_security_events_total'), {
+    [event('login.succeeded', '/api/token')]: '1',
+    [event('token.created', '/api/token')]: '1',
+    [event('login.succeeded', '/api/jwt/token')]: '1',
+    [event('login.failed', '/api/token')]: '1',
+    [event('login.throttled', '/api/token')]: '1',
+    [event('credential.refused', '/api/v1/todo')]: '1',
+  });
+});
+
+test('passwords that wait for their hash, and those that are refused, are told', async (t) => {
+  const { service, read } = await measured(t);
+  await addUser(service, 'paul');
+  const json = { username: 'paul', password: PASSWORD };
+  const logIns = Array.from({ length: 120 }, () => service.send('POST', '/api/token', { json }));
+  const waiting = async () => Number((await read('todo_password_hashes{'))['todo_password_hashes{state="waiting"}']);
+  while ((await waiting()) === 0) await setTimeout(1);
+  const statuses = (await Promise.all(logIns)).map(({ status }) => status);
+  const refused = statuses.filter((status) => status === 503).length;
+  assert.ok(refused > 0);
+  assert.deepEqual(await read('todo_password_hashes_refused_total'), {
+    todo_password_hashes_refused_total: String(refused),
+  });
+  assert.deepEqual(await read('todo_password_hashes{'), {
+    'todo_password_hashes{state="running"}': '0',
+    'todo_password_hashes{state="waiting"}': '0',
+  });
+});
+
+test('live sessions are counted, and left out where the database does not tell', async (t) => {
+  const { service, read } = await measured(t);
+  const user = await addUser(service, 'paul');
+  for (const days of [-1, 1, 2]) {
+    const expiresAt = new Date(Date.now() + days * 86_400_000);
+    const data = { userId: user.id, refreshJti: `${days}`, expiresAt };
+    await service.app.prisma.session.create({ data: { ...data, id: `${days}`.padStart(32, '0') } });
+  }
+  assert.deepEqual(await read('todo_sessions'), { todo_sessions: '2' });
+  await breakSessions(service);
+  assert.deepEqual(await read('todo_sessions'), {});
+  assert.deepEqual(Object.keys(await read('nodejs_eventloop_lag_p99_seconds')), ['nodejs_eventloop_lag_p99_seconds']);
+});
+
+function breakSessions({ app }: TestApp) {
+  return app.prisma.$executeRaw`ALTER TABLE sessions RENAME TO gone`;
+}
+
+test('the use of the pool is told where there is one', async (t) => {
+  const { service, read } = await measured(t, { DATABASE_POOL_SIZE: '1' });
+  if (!isOnPostgresql) {
+    assert.deepEqual(await read('todo_database'), {});
+    return;
+  }
+  const connections = (busy: number, idle: number, waiting: number) => ({
+    'todo_database_connections{state="busy"}': `${busy}`,
+    'todo_database_connections{state="idle"}': `${idle}`,
+    todo_database_waiting: `${waiting}`,
+  });
+  const sleep = () => service.app.prisma.$queryRaw`SELECT 1 FROM pg_sleep(0.3)`;
+  const queries = [sleep(), sleep(), sleep()].map((query) => query.then());
+  while ((await read('todo_database_waiting')).todo_database_waiting !== '3') await setTimeout(1);
+  assert.deepEqual(await read('todo_database'), connections(1, 0, 3));
+  await Promise.all(queries);
+  while ((await read('todo_database_waiting')).todo_database_waiting !== '0') await setTimeout(10);
+  await service.app.prisma.session.count();
+  assert.equal((await read('todo_database'))['todo_database_connections{state="busy"}'], '0');
+});
