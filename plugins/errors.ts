@@ -38,10 +38,7 @@ export default fp(
       else done();
     });
   },
-  {
-    name: 'errors',
-    dependencies: ['request-id', 'security-headers', 'shutdown', 'cors', 'audit', 'tracing', 'overload'],
-  },
+  { name: 'errors', dependencies: ['request-id', 'security-headers', 'shutdown', 'cors', 'audit'] },
 );
 
 function hasSeveralHosts(rawHeaders: string[]): boolean {

@@ -6,7 +6,8 @@ const UNSET = 0;
 
 /**
  * A trace of OpenTelemetry for each request, where its variables ask for that: one span with method, route
- * and status, under the caller's where the request says so. Its id is in the log as `traceId`.
+ * and status, under the caller's where the request says so. Its id is in the log as `traceId`. What has no
+ * route has no trace.
  */
 export default fp(
   async (fastify) => {
@@ -36,5 +37,5 @@ export default fp(
     });
     fastify.addHook('onClose', stop);
   },
-  { name: 'tracing' },
+  { name: 'tracing', dependencies: ['errors'] },
 );

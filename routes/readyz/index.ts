@@ -5,7 +5,7 @@ import { answer, errors, Health } from '../../src/schemas.ts';
 const schema = {
   operationId: 'isReady',
   summary: 'Ask whether the service can answer',
-  description: 'It can while its database answers and it is not about to stop.',
+  description: 'It can while its database answers, its load is not too great, and it is not about to stop.',
   tags: ['Health'],
   security: [],
   response: {

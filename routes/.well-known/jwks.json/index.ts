@@ -1,5 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { answer } from '../../../src/schemas.ts';
+import { answer, errors } from '../../../src/schemas.ts';
 import { Type } from '../../../src/typebox.ts';
 
 const member = (description: string) => Type.Optional(Type.String({ description }));
@@ -44,6 +44,7 @@ const schema = {
     200: answer(PublicJwks, 'The keys; the header `kid` of a JWT names the one that signed it.', {
       examples: { keyPair: { value: { keys: [EXAMPLE] } }, secret: { value: { keys: [] } } },
     }),
+    ...errors(503),
   },
 };
 

@@ -1,0 +1,116 @@
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+
+/** What to send by the clock, whether or not the answers come. */
+export interface Flood {
+  port: number;
+  connections: number;
+  /** requests a second; 0: each connection sends its next when it has its answer */
+  rate: number;
+  /** in seconds */
+  duration: number;
+  /** sent in turn */
+  requests: { method: string; path: string; headers: Record<string, string>; body?: string }[];
+}
+
+/** Of one status: answers a second, and the milliseconds within which half, 99 % and all of them came. */
+export interface Answers {
+  rate: number;
+  p50: number;
+  p99: number;
+  max: number;
+}
+
+export interface Flooded {
+  /** by status */
+  answers: Record<string, Answers>;
+  /** of 2xx, in each second */
+  accepted: number[];
+  /** requests a second that found no connection free */
+  unsent: number;
+}
+
+const flood: Flood = JSON.parse(process.env.FLOOD as string);
+const requests = flood.requests.map(({ method, path, headers, body = '' }) => {
+  const lines = Object.entries({ Host: '127.0.0.1', 'Content-Length': Buffer.byteLength(body), ...headers });
+  const head = `${method} ${path} HTTP/1.1\r\n${lines.map((line) => `${line.join(': ')}\r\n`).join('')}\r\n`;
+  return { bytes: Buffer.from(head + body), hasBody: method !== 'HEAD' };
+});
+
+const times: Record<string, number[]> = {};
+const accepted: number[] = [];
+const idle: (() => void)[] = [];
+let begin = 0;
+let sent = 0;
+let unsent = 0;
+
+const sockets = await Promise.all(Array.from({ length: flood.connections }, open));
+begin = performance.now();
+if (flood.rate === 0) for (const ask of idle.splice(0)) ask();
+else await sendByTheClock();
+await new Promise((resolve) => setTimeout(resolve, begin + flood.duration * 1000 - performance.now()));
+for (const socket of sockets) socket.destroy();
+
+const answers = Object.entries(times).map(([status, ms]): [string, Answers] => {
+  ms.sort((a, b) => a - b);
+  const at = (share: number) => ms[Math.min(ms.length - 1, Math.floor(ms.length * share))] as number;
+  return [status, { rate: ms.length / flood.duration, p50: at(0.5), p99: at(0.99), max: at(1) }];
+});
+const result: Flooded = { answers: Object.fromEntries(answers), accepted, unsent: unsent / flood.duration };
+console.log(JSON.stringify(result));
+
+async function sendByTheClock() {
+  for (;;) {
+    const elapsed = (performance.now() - begin) / 1000;
+    if (elapsed >= flood.duration) return;
+    for (const due = Math.floor(elapsed * flood.rate); sent + unsent < due; ) {
+      const ask = idle.shift();
+      if (ask) ask();
+      else unsent = due - sent;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+}
+
+/** A connection that has one request under way at most. */
+async function open(): Promise<Socket> {
+  const socket = connect(flood.port, '127.0.0.1');
+  await once(socket, 'connect');
+  socket.setNoDelay();
+  let began = 0;
+  let hasBody = true;
+  let received = Buffer.alloc(0);
+
+  function ask() {
+    const request = requests[sent++ % requests.length] as (typeof requests)[number];
+    began = performance.now();
+    hasBody = request.hasBody;
+    socket.write(request.bytes);
+  }
+
+  socket.on('data', (chunk) => {
+    received = received.length > 0 ? Buffer.concat([received, chunk]) : chunk;
+    const end = received.indexOf('\r\n\r\n');
+    if (end === -1) return;
+    const head = received.toString('latin1', 0, end);
+    const length = hasBody ? Number(/\r\ncontent-length: (\d+)/i.exec(head)?.[1] ?? 0) : 0;
+    if (received.length < end + 4 + length) return;
+    received = Buffer.alloc(0);
+    const now = performance.now();
+    const status = head.slice(9, 12);
+    times[status] ??= [];
+    times[status].push(now - began);
+    if (status.startsWith('2')) {
+      const second = Math.floor((now - begin) / 1000);
+      accepted[second] = (accepted[second] ?? 0) + 1;
+    }
+    if (flood.rate === 0) ask();
+    else idle.push(ask);
+  });
+  const fail = (reason: string) => () => {
+    if (performance.now() - begin < flood.duration * 1000) throw new Error(`A connection ${reason}.`);
+  };
+  socket.on('error', fail('failed')).on('close', fail('was closed'));
+  idle.push(ask);
+  return socket;
+}

@@ -1,0 +1,74 @@
+/** Decides which requests are begun, so that those that are have their answer soon. */
+export interface Admission {
+  /** Whether a request may begin in this turn of the event loop. */
+  admits(): boolean;
+  /** Runs the refusal of a request, whose time is then none of the others'. */
+  refuse(answer: () => void): void;
+}
+
+// The longest a turn may be, and so about half of the longest that an admitted request waits.
+const TURN_MS = 200;
+// Over how many requests the cost of one is averaged, and the most that one is taken to cost: whatever else
+// blocks the event loop for once is no cost of theirs.
+const MEMORY = 200;
+const MAX_COST_MS = 20;
+
+interface EventLoop {
+  /** milliseconds that it was not idle, so far */
+  active(): number;
+  now(): number;
+  /** Calls when what has arrived was read. */
+  onTurnEnd(callback: () => void): void;
+}
+
+const EVENT_LOOP: EventLoop = {
+  active: () => performance.eventLoopUtilization().active,
+  now: () => performance.now(),
+  onTurnEnd: setImmediate,
+};
+
+/**
+ * Admits in each turn of the event loop as many requests as it can answer in TURN_MS, at what one of late has
+ * cost. What only waits, for a password's hash or for the database, is no cost. Cheap requests are
+ * never refused: to refuse them would cost as much as to answer them.
+ */
+export function createAdmission(eventLoop: EventLoop = EVENT_LOOP): Admission {
+  let isTurn = false;
+  let begin = eventLoop.active();
+  let admitted = 0;
+  let refusing = 0;
+  let cost = 0;
+  let capacity = Number.POSITIVE_INFINITY;
+
+  function beginTurn() {
+    const now = eventLoop.active();
+    if (admitted > 0) {
+      const each = Math.min((now - begin - refusing) / admitted, MAX_COST_MS);
+      cost += (each - cost) * Math.min(1, admitted / MEMORY);
+      capacity = TURN_MS / cost;
+    }
+    begin = now;
+    admitted = 0;
+    refusing = 0;
+    isTurn = true;
+    eventLoop.onTurnEnd(endTurn);
+  }
+
+  function endTurn() {
+    isTurn = false;
+  }
+
+  return {
+    admits() {
+      if (!isTurn) beginTurn();
+      if (admitted >= capacity) return false;
+      admitted++;
+      return true;
+    },
+    refuse(answer) {
+      const start = eventLoop.now();
+      answer();
+      refusing += eventLoop.now() - start;
+    },
+  };
+}
