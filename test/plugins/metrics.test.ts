@@ -112,17 +112,19 @@ test('the use of the pool is told where there is one', async (t) => {
     assert.deepEqual(await read('todo_database'), {});
     return;
   }
-  const connections = (busy: number, idle: number, waiting: number) => ({
-    'todo_database_connections{state="busy"}': `${busy}`,
-    'todo_database_connections{state="idle"}': `${idle}`,
-    todo_database_waiting: `${waiting}`,
-  });
-  const sleep = () => service.app.prisma.$queryRaw`SELECT 1 FROM pg_sleep(0.3)`;
-  const queries = [sleep(), sleep(), sleep()].map((query) => query.then());
-  while ((await read('todo_database_waiting')).todo_database_waiting !== '3') await setTimeout(1);
-  assert.deepEqual(await read('todo_database'), connections(1, 0, 3));
-  await Promise.all(queries);
-  while ((await read('todo_database_waiting')).todo_database_waiting !== '0') await setTimeout(10);
-  await service.app.prisma.session.count();
-  assert.equal((await read('todo_database'))['todo_database_connections{state="busy"}'], '0');
+  const hold = service.app.prisma.$queryRaw`SELECT 1 FROM pg_sleep(2)`.then();
+  while (service.app.poolUse?.().idle !== 0) await setTimeout(1);
+  const wait = Promise.all([1, 2].map(() => service.app.prisma.$queryRaw`SELECT 1`));
+  while (service.app.poolUse?.().waiting !== 2) await setTimeout(1);
+  const during = await read('todo_');
+  assert.equal(during['todo_database_connections{state="busy"}'], '1');
+  assert.equal(during['todo_database_connections{state="idle"}'], '0');
+  assert.equal(during.todo_database_waiting, '2');
+  assert.ok(!('todo_sessions' in during), 'which would have had to wait for the connection');
+  await Promise.all([hold, wait]);
+  while (service.app.poolUse?.().idle !== 1) await setTimeout(1);
+  const after = await read('todo_');
+  assert.equal(after.todo_sessions, '0');
+  assert.equal(after['todo_database_connections{state="idle"}'], '1');
+  assert.equal(after.todo_database_waiting, '0');
 });
