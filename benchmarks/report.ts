@@ -31,12 +31,12 @@ export function machine(packages: string[], versions: string[] = []): string {
   ].join('\n');
 }
 
-/** Puts the text between the markers of this name in benchmarks/README.md. */
-export function writeResults(name: string, text: string): void {
-  const path = packagePath('benchmarks/README.md');
+/** Puts the text between the markers of this name in a document. */
+export function writeResults(name: string, text: string, document = 'benchmarks/README.md'): void {
+  const path = packagePath(document);
   const readme = readFileSync(path, 'utf8');
   const between = new RegExp(`(?<=<!-- ${name} -->\n).*(?=<!-- /${name} -->)`, 's');
-  if (!between.test(readme)) throw new Error(`benchmarks/README.md has no markers for ${name}`);
+  if (!between.test(readme)) throw new Error(`${document} has no markers for ${name}`);
   writeFileSync(
     path,
     readme.replace(between, () => `\n${text}\n\n`),

@@ -142,6 +142,7 @@ async function answers(origin: string): Promise<boolean> {
   }
 }
 
-function onCore(core: string | undefined, command: [string, ...string[]]): [string, ...string[]] {
+/** A command that runs on a core, where one is given. */
+export function onCore(core: string | undefined, command: [string, ...string[]]): [string, ...string[]] {
   return core === undefined ? command : ['taskset', '-c', core, ...command];
 }

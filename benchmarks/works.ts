@@ -41,15 +41,15 @@ export async function makeUsers(settings: Record<string, string>, directory: str
   await close();
 }
 
-/** Logs the users in, and makes the twenty todos of the one who reads. */
-export async function makeTodos(service: Server): Promise<Authorizations> {
+/** Logs the users in, and makes the todos of the one who reads. */
+export async function makeTodos(service: Server, count = 20): Promise<Authorizations> {
   const logIn = async (path: string, username: Username) =>
     JSON.parse((await send(service, { method: 'POST', path, headers: JSON_TYPE, body: credentials(username) })).body);
   const reader = `Token ${(await logIn('/api/token', 'reader')).token}`;
   const writer = `Token ${(await logIn('/api/token', 'writer')).token}`;
   const readerJwt = `Bearer ${(await logIn('/api/jwt/token/', 'reader')).access}`;
   const { create } = listWorks({ reader, readerJwt, writer: reader });
-  for (let i = 1; i <= 20; i++) {
+  for (let i = 1; i <= count; i++) {
     const body = JSON.stringify({ title: `Todo ${i}`, body: 'What is to be done, in a sentence or two.' });
     await send(service, { ...(create.requests[0] as Request), body });
   }

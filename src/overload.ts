@@ -6,8 +6,11 @@ export interface Admission {
   refuse(answer: () => void): void;
 }
 
-// The longest a turn may be, and so about half of the longest that an admitted request waits.
-const TURN_MS = 200;
+// How long a turn may be; an admitted request waits for two at most. Where there are so many to refuse that
+// it takes its time, too, a turn is longer, lest little be answered.
+const TURN_MS = 100;
+const TIMES_REFUSING = 10;
+const MAX_TURN_MS = 1000;
 // Over how many requests the cost of one is averaged, and the most that one is taken to cost: whatever else
 // blocks the event loop for once is no cost of theirs.
 const MEMORY = 200;
@@ -28,15 +31,16 @@ const EVENT_LOOP: EventLoop = {
 };
 
 /**
- * Admits in each turn of the event loop as many requests as it can answer in TURN_MS, at what one of late has
- * cost. What only waits, for a password's hash or for the database, is no cost. Cheap requests are
- * never refused: to refuse them would cost as much as to answer them.
+ * Admits in each turn of the event loop as many requests as it can answer in 100 ms, at what one of late has
+ * cost; in up to a second, where to refuse the others takes over a tenth of that. What only waits, for a
+ * password's hash or for the database, is no cost.
  */
 export function createAdmission(eventLoop: EventLoop = EVENT_LOOP): Admission {
   let isTurn = false;
   let begin = eventLoop.active();
   let admitted = 0;
   let refusing = 0;
+  let refusingOfLate = 0;
   let cost = 0;
   let capacity = Number.POSITIVE_INFINITY;
 
@@ -45,7 +49,8 @@ export function createAdmission(eventLoop: EventLoop = EVENT_LOOP): Admission {
     if (admitted > 0) {
       const each = Math.min((now - begin - refusing) / admitted, MAX_COST_MS);
       cost += (each - cost) * Math.min(1, admitted / MEMORY);
-      capacity = TURN_MS / cost;
+      refusingOfLate = Math.max(refusing, refusingOfLate * 0.9);
+      capacity = Math.min(Math.max(TURN_MS, refusingOfLate * TIMES_REFUSING), MAX_TURN_MS) / cost;
     }
     begin = now;
     admitted = 0;

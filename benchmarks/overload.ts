@@ -1,0 +1,115 @@
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { parseArgs, promisify } from 'node:util';
+import type { Flood, Flooded } from './flood.ts';
+import { machine, table, writeResults } from './report.ts';
+import { canPin, onCore, SERVICE, type Server, withServers } from './servers.ts';
+import { type Authorizations, listWorks, makeTodos, makeUsers, type Request, SETTINGS } from './works.ts';
+
+/**
+ * Proves that the service does its work under ten times the load that it can bear: how much it answers, how
+ * soon, and whether it is itself again right after. `--write` puts the table into docs/operations.md.
+ */
+const { values: options } = parseArgs({
+  options: {
+    seconds: { type: 'string', default: '30' },
+    connections: { type: 'string', default: '1000' },
+    works: { type: 'string', default: 'pages,list,login' },
+    write: { type: 'boolean', default: false },
+  },
+});
+const seconds = Number(options.seconds);
+const connections = Number(options.connections);
+if (!(seconds >= 1 && seconds <= 600)) throw new Error('--seconds must be a number from 1 to 600');
+if (!(connections >= 100 && connections <= 10_000)) throw new Error('--connections must be a number from 100 to 10000');
+
+const LOAD = 10;
+const TARGET = 0.8;
+const CONNECTIONS_AT_PEAK = 32;
+const [SERVER_CORE, LOAD_CORE] = canPin ? ['0', '1'] : [];
+
+const WORKS = {
+  // Not sent but made, or it would be the load generator that is measured.
+  pages: { name: 'nine pages of 1000 todos (`HEAD`) to one change', requests: makePages },
+  list: {
+    name: 'list 20 todos',
+    requests: (users: Authorizations) =>
+      listWorks(users).list.requests.map((request) => ({ ...request, path: `${request.path}?limit=20` })),
+  },
+  login: { name: 'log in (`POST /api/token`)', requests: (users: Authorizations) => listWorks(users).login.requests },
+};
+type WorkName = keyof typeof WORKS;
+const works = options.works.split(',');
+for (const work of works) if (!(work in WORKS)) throw new Error(`--works: there is no ${work}`);
+
+/** Pages of lengths of their own, so that none is had from memory. */
+function makePages(users: Authorizations): Request[] {
+  const { list, update } = listWorks(users);
+  const [page, change] = [list.requests[0], update.requests[0]] as [Request, Request];
+  return Array.from({ length: 200 }, (_, i) =>
+    i % 10 === 0 ? change : { ...page, method: 'HEAD', path: `${page.path}?limit=${1000 - i}` },
+  );
+}
+
+await withServers('overload', async ({ directory, start }) => {
+  const settings = { ...SETTINGS, DATABASE_URL: `file:${directory}/todo.db` };
+  await makeUsers(settings, directory);
+  const service = await start(SERVICE, settings, SERVER_CORE);
+  const users = await makeTodos(service, 1000);
+  const rows = [];
+  for (const work of works) {
+    const { name, requests } = WORKS[work as WorkName];
+    rows.push(await measure(name, service, requests(users)));
+  }
+  const head = ['', 'peak/s', 'p99 (ms)', 'sent/s', 'answered/s', 'share of the peak', 'p50 (ms)', 'p99 (ms)'];
+  const text = [
+    `${machine(['better-sqlite3', 'fastify'])}\n${seconds} s on ${connections} connections${canPin ? '; service and load generator on a core each' : ''}.`,
+    table([...head, 'refused/s', 'in the second after'], rows),
+  ].join('\n\n');
+  console.log(text);
+  if (options.write) writeResults('overload', text, 'docs/operations.md');
+});
+
+/** The peak, ten times its rate, and the peak again, right after. */
+async function measure(name: string, service: Server, requests: Request[]): Promise<string[]> {
+  const atPeak = (duration: number) =>
+    flood({ origin: service.origin, requests, connections: CONNECTIONS_AT_PEAK, rate: 0, duration });
+  // The first warms up.
+  await atPeak(Math.min(seconds, 5));
+  const peak = (await atPeak(Math.min(seconds, 10))).answers['200'];
+  if (!peak) throw new Error(`${name}: nothing is answered`);
+  const over = await flood({
+    origin: service.origin,
+    requests,
+    connections,
+    rate: peak.rate * LOAD,
+    duration: seconds,
+  });
+  const { accepted } = await atPeak(2);
+  const { 200: answered = { rate: 0, p50: 0, p99: 0 }, 503: refused = { rate: 0 }, ...others } = over.answers;
+  if (Object.keys(others).length > 0) throw new Error(`${name}: it is answered ${Object.keys(others)}`);
+  const share = answered.rate / peak.rate;
+  if (share < TARGET) {
+    console.error(`${name}: ${share.toFixed(2)} of the peak, not ${TARGET}`);
+    process.exitCode = 1;
+  }
+  return [
+    name,
+    peak.rate.toFixed(),
+    peak.p99.toFixed(),
+    (answered.rate + refused.rate).toFixed(),
+    answered.rate.toFixed(),
+    share.toFixed(2),
+    answered.p50.toFixed(),
+    answered.p99.toFixed(),
+    refused.rate.toFixed(),
+    ((accepted[0] ?? 0) / peak.rate).toFixed(2),
+  ];
+}
+
+async function flood(load: Flood): Promise<Flooded> {
+  const [command, ...args] = onCore(LOAD_CORE, [process.execPath, join(import.meta.dirname, 'flood.js')]);
+  const env = { PATH: process.env.PATH, FLOOD: JSON.stringify(load) };
+  const { stdout } = await promisify(execFile)(command, args, { timeout: load.duration * 1000 + 30_000, env });
+  return JSON.parse(stdout);
+}
