@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { test } from 'node:test';
@@ -8,7 +8,7 @@ import { packagePath } from '../../src/package.ts';
 import { temporaryDirectory } from '../helper.ts';
 
 // What the service is made of and its tests run on; not what is installed, built or generated.
-const COPIED = ['src', 'plugins', 'routes', 'prisma', 'test', 'benchmarks', 'bin'];
+const COPIED = ['src', 'plugins', 'routes', 'prisma', 'test', 'benchmarks'];
 const CONFIGURATION = ['package.json', 'tsconfig.json', 'prisma.config.ts', 'biome.json', '.gitignore'];
 
 const page = readFileSync(packagePath('docs/extending.md'), 'utf8');
@@ -44,6 +44,11 @@ function apply(directory: string, { path, language, text }: (typeof steps)[numbe
   writeFileSync(file, parts.join(linesOf(' +')));
 }
 
+test('every block of the page on a resource is a step, or the commands after them', () => {
+  assert.ok(commands.length > 0);
+  assert.equal(section.match(/^```\w+$/gm)?.length, steps.length + 1);
+});
+
 test('a resource by the page on it, word for word', async (t) => {
   const directory = temporaryDirectory(t);
   copyProject(directory);
@@ -51,9 +56,12 @@ test('a resource by the page on it, word for word', async (t) => {
 
   // This run's own would have the tests and the coverage of the copy be its own.
   const { NODE_TEST_CONTEXT: _, NODE_V8_COVERAGE: __, ...env } = process.env;
-  const run = (command: string) =>
-    execFileSync(command, { cwd: directory, env, encoding: 'utf8', stdio: 'pipe', shell: true });
-  assert.match(commands.map(run).at(-1) ?? '', /^\S+ pass [1-9]\d*\n\S+ fail 0$/m);
+  const run = (command: string) => {
+    const { status, stdout, stderr } = spawnSync(command, { cwd: directory, env, encoding: 'utf8', shell: true });
+    assert.equal(status, 0, `${command}\n${stdout}${stderr}`);
+    return stdout;
+  };
+  assert.match(String(commands.map(run).at(-1)), /^\S+ pass [1-9]\d*\n\S+ fail 0$/m);
   const written = steps.filter(({ path }) => path.endsWith('.ts')).map(({ path }) => path);
   run(`npx biome check ${written.join(' ')}`);
 

@@ -89,7 +89,7 @@ export const create = {
   operationId: 'createToken',
   summary: 'Create an API token',
   description:
-    'Of at most 50 a user beside the default one. A token with scopes reaches todos alone; one that is made with a token ends no later than that.',
+    'Of at most 50 a user beside the default one. A token with scopes reaches only what they name; one that is made with a token ends no later than that.',
   consumes: BODY_TYPES,
   body: NewApiToken,
   response: {
