@@ -155,11 +155,22 @@ test('every operation answers a request without a Host header', () => {
   }
 });
 
-test('the operations that take a key, and no others, say so', () => {
-  for (const { operation } of operations) {
-    const [header] = (operation.parameters ?? []).filter(({ in: place }: Json) => place === 'header');
-    assert.equal(header?.name, KEYED.includes(operation.operationId) ? 'Idempotency-Key' : undefined);
-    if (header) assert.match(header.description, /24 hours/);
+test('the operations that take a key or a condition, and no others, say so', () => {
+  for (const { method, path, name, operation } of operations) {
+    const headers = (operation.parameters ?? []).filter(({ in: place }: Json) => place === 'header');
+    const isOfTodos = path.includes('/todo');
+    const expected = {
+      'Idempotency-Key': KEYED.includes(operation.operationId),
+      'If-None-Match': isOfTodos && method === 'get',
+      'If-Match': isOfTodos && ['put', 'patch', 'delete'].includes(method),
+    };
+    const wanted = Object.entries(expected).filter(([, applies]) => applies);
+    assert.deepEqual(
+      headers.map((header: Json) => header.name),
+      wanted.map(([header]) => header),
+      name,
+    );
+    for (const { description } of headers) assert.match(description, /24 hours|`ETag`/);
   }
 });
 

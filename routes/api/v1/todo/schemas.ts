@@ -99,14 +99,14 @@ const ETag = {
   examples: ['"pZGm1Av0IEBKARczz7exkNYsZb8LzaMrV7J32a2fFG4"'],
 };
 const ifNoneMatch = Type.Object({
-  'if-none-match': Type.Optional(
+  'If-None-Match': Type.Optional(
     Type.String({
       description: 'The `ETag` of what you have; where it is still so, the answer is 304 without a body.',
     }),
   ),
 });
 const ifMatch = Type.Object({
-  'if-match': Type.Optional(
+  'If-Match': Type.Optional(
     Type.String({
       description: 'The `ETag` of the todo as you know it; where it is another now, nothing is done: 412. `*` is any.',
     }),
