@@ -11,7 +11,7 @@ import { freePort } from '../test/ports.ts';
 import type { Load, Measure } from './load.ts';
 
 /** The command of `npm start`. */
-export const SERVICE = [packagePath('bin/todo-api.js'), 'serve'];
+export const SERVICE = ['--max-semi-space-size=8', packagePath('bin/todo-api.js'), 'serve'];
 
 /** Whether processes can be bound to a core each. */
 export const canPin = availableParallelism() > 1 && spawnSync('taskset', ['-c', '0,1', 'true']).status === 0;
