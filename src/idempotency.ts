@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { KeyedAnswer, KeyedRequest } from './database/index.ts';
 import { BadIdempotencyKey, IdempotencyKeyInUse, IdempotencyKeyReused } from './errors.ts';
 
@@ -18,9 +18,7 @@ export async function answerOnce(
   asked: object,
   write: (request: KeyedRequest) => Promise<KeyedAnswer | undefined>,
 ): Promise<KeyedAnswer> {
-  const fingerprint = createHash('sha256')
-    .update(`${operation} ${JSON.stringify(asked)}`)
-    .digest('hex');
+  const fingerprint = hash('sha256', `${operation} ${JSON.stringify(asked)}`);
   const kept = await write({ key: readKey(header), fingerprint });
   if (!kept) throw new IdempotencyKeyInUse();
   if (kept.fingerprint !== fingerprint) throw new IdempotencyKeyReused();

@@ -3,28 +3,17 @@ import type { Statements } from './statements.ts';
 
 /** Prisma's client with a provider's statements among the methods of its models. */
 export function extend(client: PrismaClient, statements: Statements) {
-  const {
-    findTokenUser,
-    noteTokenUse,
-    findSessionUser,
-    pageTodos,
-    readTodo,
-    addTodo,
-    addTodoOnce,
-    changeTodo,
-    removeTodo,
-  } = statements;
   return client.$extends({
     model: {
-      apiToken: { findUser: findTokenUser, noteUse: noteTokenUse },
-      session: { findUser: findSessionUser },
+      apiToken: { findUser: statements.findTokenUser, noteUse: statements.noteTokenUse },
+      session: { findUser: statements.findSessionUser },
       todo: {
-        page: pageTodos,
-        read: readTodo,
-        add: addTodo,
-        addOnce: addTodoOnce,
-        change: changeTodo,
-        remove: removeTodo,
+        page: statements.pageTodos,
+        read: statements.readTodo,
+        add: statements.addTodo,
+        addOnce: statements.addTodoOnce,
+        change: statements.changeTodo,
+        remove: statements.removeTodo,
       },
     },
   });

@@ -38,7 +38,7 @@ export interface Filter {
   isCompleted?: boolean | undefined;
   createdAfter?: string | undefined;
   createdBefore?: string | undefined;
-  /** ISO 8601 in UTC, with milliseconds */
+  /** as places have it: ISO 8601 with milliseconds and `+00:00` */
   modifiedSince?: string | undefined;
   /** each occurs in title or body, without regard to case */
   words?: string[] | undefined;
@@ -79,7 +79,7 @@ export function planScan({ order, isDescending, after, before, filter }: ListQue
   if (place && isUpwards) over = place;
   else if (place) under = place;
   // By this order, what is older need not even be looked at.
-  const since = order === 'last_modified' ? filter?.modifiedSince?.replace('Z', '+00:00') : undefined;
+  const since = order === 'last_modified' ? filter?.modifiedSince : undefined;
   if (since !== undefined && since > String(over[0])) over = [since, 0];
   return { order, isDescending: !isUpwards, over, under };
 }

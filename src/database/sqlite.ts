@@ -356,7 +356,7 @@ function filterValues({ isCompleted, createdAfter, createdBefore, modifiedSince,
     isCompleted === undefined ? null : Number(isCompleted),
     createdAfter ?? '',
     createdBefore ?? '9999-12-31',
-    modifiedSince?.replace('Z', '+00:00') ?? '',
+    modifiedSince ?? '',
     words?.join(' ') ?? '',
   ];
 }

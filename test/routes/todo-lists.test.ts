@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, type TestContext, test } from 'node:test';
 import { ORDERINGS, type Ordering } from '../../src/cursors.ts';
+import type { TodoRow } from '../../src/database/index.ts';
 import { MAX_SCANNED } from '../../src/database/pages.ts';
 import { type Answer, addUser, build, logIn } from '../helper.ts';
 
@@ -8,16 +9,7 @@ const LIST = '/api/v1/todo/';
 const service = await build({ after: after as TestContext['after'] });
 const { prisma } = service.app;
 
-interface Todo {
-  id: number;
-  title: string;
-  body: string;
-  is_completed: boolean;
-  date_created: string;
-  last_modified: string;
-  owner: number;
-}
-type Stored = Todo & { updatedAt: string };
+type Stored = TodoRow & { updatedAt: string };
 
 async function makeUser(name: string, isSuperuser = false) {
   const { id } = await addUser(service, name, { isSuperuser });
@@ -78,7 +70,7 @@ async function readAll(): Promise<Stored[]> {
 type Query = Partial<Record<string, string>>;
 
 /** What a list should have, told without a database. */
-function expect(todos: Stored[], user: typeof paul, query: Query): Todo[] {
+function expect(todos: Stored[], user: typeof paul, query: Query): TodoRow[] {
   const ordering = (query.ordering ?? 'id') as Ordering;
   const column = { id: 'id', last_modified: 'updatedAt', title: 'title' }[ordering.replace('-', '')] as keyof Stored;
   const fold = (text: string) => text.toLowerCase().replaceAll('ς', 'σ');
@@ -124,7 +116,7 @@ async function walk(user: typeof paul, path: string, rel: 'next' | 'prev' = 'nex
   return pages;
 }
 
-const flat = (pages: Answer[]): Todo[] => pages.flatMap(({ body }) => body);
+const flat = (pages: Answer[]): TodoRow[] => pages.flatMap(({ body }) => body);
 
 test('every filter, alone and with others, in every order', async (t) => {
   const todos = await readAll();
@@ -195,7 +187,7 @@ test('a page that has become empty still leads back', async () => {
     const first = await get(john, address({ limit: '4', ordering }));
     const next = linkOf(first, 'next') as string;
     const second = await get(john, next);
-    await prisma.todo.deleteMany({ where: { id: { in: second.body.map(({ id }: Todo) => id) } } });
+    await prisma.todo.deleteMany({ where: { id: { in: second.body.map(({ id }: TodoRow) => id) } } });
     const empty = await get(john, next);
     assert.deepEqual(empty.body, []);
     const back = await get(john, linkOf(empty, 'prev') as string);
@@ -207,14 +199,14 @@ test('a page that has become empty still leads back', async () => {
     const none = await get(john, previous);
     if (ordering.startsWith('-'))
       assert.deepEqual(
-        none.body.map((todo: Todo) => todo.id),
+        none.body.map((todo: TodoRow) => todo.id),
         [id],
         ordering,
       );
     else {
       assert.deepEqual(none.body, [], ordering);
       assert.deepEqual(
-        (await get(john, linkOf(none, 'next') as string)).body.map((todo: Todo) => todo.id),
+        (await get(john, linkOf(none, 'next') as string)).body.map((todo: TodoRow) => todo.id),
         [id],
         ordering,
       );
@@ -227,7 +219,7 @@ test('while todos come, go and change, those that stay are seen once, in order',
   for (const ordering of ORDERINGS) {
     const before = expect(await readAll(), paul, { ordering });
     const gone = before.filter((_, index) => index % 5 === 2).map(({ id }) => id);
-    const seen: Todo[] = [];
+    const seen: TodoRow[] = [];
     for (let next: string | undefined = address({ ordering, limit: '20' }); next; ) {
       const answer = await get(paul, next);
       seen.push(...answer.body);
@@ -272,7 +264,7 @@ test('a filter looks at so many todos for a page and goes on with the next', asy
     assert.deepEqual(flat(back.reverse()), rest, ordering);
   }
   // What is older than a moment is not even looked at.
-  const [last] = flat([await get(jane, address({ limit: '1', ordering: '-last_modified' }))]) as [Todo];
+  const [last] = flat([await get(jane, address({ limit: '1', ordering: '-last_modified' }))]) as [TodoRow];
   await prisma.todo.update({ where: { id: last.id }, data: { updatedAt: new Date('2030-01-01') } });
   for (const ordering of ['last_modified', '-last_modified']) {
     const answer = await get(jane, address({ modified_since: '2029-01-01', ordering }));

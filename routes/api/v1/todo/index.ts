@@ -121,7 +121,7 @@ function readList({ limit = 1000, cursor, ordering = 'id', search, ...filters }:
         isCompleted: filters.is_completed,
         createdAfter: filters.created_after,
         createdBefore: filters.created_before,
-        modifiedSince: filters.modified_since,
+        modifiedSince: filters.modified_since?.replace('Z', '+00:00'),
         words,
       },
     }),
