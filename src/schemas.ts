@@ -47,8 +47,8 @@ export const Health = Type.Object(
   { title: 'Health', description: 'All is well.' },
 );
 
-interface Documentation {
-  headers?: Record<string, { type: string; description: string; examples: string[] }>;
+export interface Documentation {
+  headers?: Record<string, { type: string; description: string; examples: string[] }> | undefined;
   examples?: Record<string, { summary?: string; value: unknown }>;
   /** the name under which the document shares the whole answer */
   name?: string;

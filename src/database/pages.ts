@@ -52,7 +52,7 @@ export interface Scan {
   under: Position;
 }
 
-/** So many todos are looked at for a page at most; where a filter leaves few of them, the page is short. */
+/** So many todos are looked at for a page at most; where a filter passes few of them, the page is short. */
 export const MAX_SCANNED = 5000;
 
 // A page ends past so many characters; todos that are long would else make tens of megabytes.
@@ -91,13 +91,15 @@ export function endScan(scan: Scan, last: Position): Scan {
 
 /**
  * Makes the page of the todos that are met on a scan: as many as its limit, or fewer where they are
- * long; one more tells that there is a page beyond. `end` is where the scan was cut off.
+ * long; one more tells that there is a page beyond. `end` is where the scan was cut off, and
+ * `hasGivenUp` tells that the todo just met was not looked at, nor will be what follows.
  */
 export function fillPage(
   { limit, after, before }: ListQuery,
   { isDescending }: Scan,
   todos: Iterable<[json: string, ...Position]>,
   end?: Position,
+  hasGivenUp = () => false,
 ): Page {
   const page: string[] = [];
   let characters = 0;
@@ -105,6 +107,10 @@ export function fillPage(
   let last: Position | undefined;
   let beyond = end;
   for (const [json, ...position] of todos) {
+    if (hasGivenUp()) {
+      beyond = beside(position, isDescending ? 1 : -1);
+      break;
+    }
     if (page.length === limit || characters > MAX_CHARACTERS) {
       beyond = last;
       break;

@@ -40,7 +40,7 @@ import {
 } from './statements.ts';
 import { type TrustedReads, trustReads } from './trusted-reads.ts';
 import { databasePath } from './url.ts';
-import { makeWordFinder } from './words.ts';
+import { makeWordSearch } from './words.ts';
 
 // Commits reach the disk before they are acknowledged (FULL), and readers never wait for them (WAL).
 const PRAGMAS =
@@ -239,7 +239,8 @@ function prepareStatements(connection: Sqlite.Database, turns: Mutex, { read, fo
   // What another process has under way is over when a write of this one begins.
   const underWay = new Set<string>();
   const write = groupWrites(connection, turns, forget);
-  connection.function('has_words', { deterministic: true }, makeWordFinder());
+  const search = makeWordSearch();
+  connection.function('has_words', search.hasWords);
   const prepared = new Map<string, Sqlite.Statement<unknown[]>>();
 
   /** For what has many forms: prepared on first use. */
@@ -267,7 +268,8 @@ function prepareStatements(connection: Sqlite.Database, turns: Mutex, { read, fo
     }
     const rows = prepareOnce<[json: string, ...Position]>(scanSql(scan, isOwn, filter !== undefined)).raw();
     const values = [...owner, ...scan.over, ...scan.under, ...(filter ? filterValues(filter) : []), limit + 1];
-    return fillPage(query, scan, rows.iterate(...values), end);
+    search.begin();
+    return fillPage(query, scan, rows.iterate(...values), end, search.hasGivenUp);
   }
 
   function addTodo(ownerId: number, { title, body, is_completed, date_created }: TodoFields): TodoRow {

@@ -1,7 +1,7 @@
 import { ORDERINGS } from '../../../../src/cursors.ts';
 import { BadIdempotencyKey } from '../../../../src/errors.ts';
 import { Choice, Day, Flag, RowId, Since, Text } from '../../../../src/fields.ts';
-import { answer, BODY_TYPES, badBody, badFields, errors } from '../../../../src/schemas.ts';
+import { answer, BODY_TYPES, badBody, badFields, type Documentation, errors } from '../../../../src/schemas.ts';
 import { Type } from '../../../../src/typebox.ts';
 
 const fields = {
@@ -112,7 +112,15 @@ const ifMatch = Type.Object({
     }),
   ),
 });
-const notModified = { 304: Type.Null({ description: 'You have it as it is, by your `If-None-Match`.' }) };
+const Link = {
+  type: 'string',
+  description:
+    'The addresses of the pages beside this one, `rel="next"` and `rel="prev"` (RFC 8288), where there are such.',
+  examples: ['<https://todo.example.com/api/v1/todo/?cursor=WyJpZCIsImFmdGVyIiwxMDAwXQ>; rel="next"'],
+};
+const notModified = (headers: Documentation['headers']) => ({
+  304: answer(Type.Null(), 'You have it as it is, by your `If-None-Match`.', { headers }),
+});
 
 const badTodo = {
   missing: { title: ['This field is required.'] },
@@ -135,15 +143,7 @@ export const list = {
   'x-headers': ifNoneMatch,
   response: {
     200: answer(Type.Array(Todo), 'The todos.', {
-      headers: {
-        Link: {
-          type: 'string',
-          description:
-            'The addresses of the pages beside this one, `rel="next"` and `rel="prev"` (RFC 8288), where there are such.',
-          examples: ['<https://todo.example.com/api/v1/todo/?cursor=WyJpZCIsImFmdGVyIiwxMDAwXQ>; rel="next"'],
-        },
-        ETag,
-      },
+      headers: { Link, ETag },
       examples: { todos: { value: [todo] } },
     }),
     400: badFields(Parameters, {
@@ -151,7 +151,7 @@ export const list = {
       ordering: { ordering: ['"owner" is not a valid choice.'] },
       cursor: { cursor: ['Invalid cursor.'] },
     }),
-    ...notModified,
+    ...notModified({ Link, ETag }),
     ...errors(401, 403, 503),
   },
 };
@@ -210,7 +210,7 @@ export const read = {
   'x-headers': ifNoneMatch,
   response: {
     200: answer(Todo, 'The todo.', { headers: { ETag }, examples: one }),
-    ...notModified,
+    ...notModified({ ETag }),
     ...errors(401, 403, 404, 503),
   },
 };
