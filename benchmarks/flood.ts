@@ -39,6 +39,10 @@ const requests = flood.requests.map(({ method, path, headers, body = '' }) => {
   return { bytes: Buffer.from(head + body), hasBody: method !== 'HEAD' };
 });
 
+// As Node writes it.
+const CONTENT_LENGTH = 'ontent-length: ';
+const EMPTY = Buffer.alloc(0);
+
 const times: Record<string, number[]> = {};
 const accepted: number[] = [];
 const idle: (() => void)[] = [];
@@ -74,6 +78,12 @@ async function sendByTheClock() {
   }
 }
 
+/** Of the body, by the header. */
+function lengthOf(head: Buffer): number {
+  const at = head.indexOf(CONTENT_LENGTH);
+  return at === -1 ? 0 : Number(head.toString('latin1', at + CONTENT_LENGTH.length, head.indexOf('\r', at)));
+}
+
 /** A connection that has one request under way at most. */
 async function open(): Promise<Socket> {
   const socket = connect(Number(port), hostname);
@@ -84,7 +94,7 @@ async function open(): Promise<Socket> {
   await once(socket, 'data');
   let began = 0;
   let hasBody = true;
-  let received = Buffer.alloc(0);
+  let received = EMPTY;
 
   function ask() {
     const request = requests[sent++ % requests.length] as (typeof requests)[number];
@@ -96,13 +106,10 @@ async function open(): Promise<Socket> {
   socket.on('data', (chunk) => {
     received = received.length > 0 ? Buffer.concat([received, chunk]) : chunk;
     const end = received.indexOf('\r\n\r\n');
-    if (end === -1) return;
-    const head = received.toString('latin1', 0, end);
-    const length = hasBody ? Number(/\r\ncontent-length: (\d+)/i.exec(head)?.[1] ?? 0) : 0;
-    if (received.length < end + 4 + length) return;
-    received = Buffer.alloc(0);
+    if (end === -1 || received.length < end + 4 + (hasBody ? lengthOf(received.subarray(0, end + 2)) : 0)) return;
+    const status = received.toString('latin1', 9, 12);
+    received = EMPTY;
     const now = performance.now();
-    const status = head.slice(9, 12);
     times[status] ??= [];
     times[status].push(now - began);
     if (status.startsWith('2')) {

@@ -1,10 +1,10 @@
-import { Busboy, type BusboyHeaders } from '@fastify/busboy';
 import type { FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 import { type ParseOptions, parse as parseLossless } from 'lossless-json';
 import { JsonParseError, MultipartParseError, UnsupportedMediaType } from '../src/errors.ts';
 import { FormFields, JsonNumber } from '../src/fields.ts';
 import { BODY_TYPES } from '../src/schemas.ts';
+import { Busboy, type BusboyHeaders } from '../src/vendor/busboy.ts';
 
 const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 

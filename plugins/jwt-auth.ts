@@ -1,7 +1,7 @@
-import fastifyJwt, { type FastifyJWTOptions, type JWT } from '@fastify/jwt';
 import fp from 'fastify-plugin';
 import { AccessTokenRefused, BadBearerHeader, JwtInvalid, JwtWrongType, UserInactive } from '../src/errors.ts';
 import { type JwtCodec, type JwtKey, type PublicJwk, readClaims, verifyByKeys } from '../src/jwt-codec.ts';
+import fastifyJwt, { type FastifyJWTOptions, type JWT } from '../src/vendor/jwt.ts';
 import credentials, { type AuthUser, defineScheme, type Scheme } from './credentials.ts';
 
 declare module 'fastify' {

@@ -1,9 +1,9 @@
 import { isDeepStrictEqual } from 'node:util';
-import swagger from '@fastify/swagger';
 import fp from 'fastify-plugin';
 import { version } from '../src/package.ts';
 import { errors } from '../src/schemas.ts';
-import type { TObject } from '../src/typebox.ts';
+import swagger from '../src/vendor/swagger.ts';
+import type { TObject } from '../src/vendor/typebox.ts';
 
 declare module 'fastify' {
   interface FastifySchema {

@@ -1,5 +1,5 @@
-import { SerializerSelector } from '@fastify/fast-json-stringify-compiler';
 import fp from 'fastify-plugin';
+import { SerializerSelector } from '../src/vendor/fast-json-stringify-compiler.ts';
 
 /** Fastify's own serialisers of answers, made once for each schema: the routes share those of most errors. */
 export default fp(

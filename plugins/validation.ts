@@ -1,8 +1,8 @@
-import { Ajv } from 'ajv';
 import fp from 'fastify-plugin';
 import { FieldErrors } from '../src/errors.ts';
 import { compileNormaliser, fieldErrors, isDay, isInstant, isObject, notAnObject } from '../src/fields.ts';
-import type { TObject } from '../src/typebox.ts';
+import { Ajv } from '../src/vendor/ajv.ts';
+import type { TObject } from '../src/vendor/typebox.ts';
 
 /**
  * Validates bodies, queries and parameters by their schemas, with the leniency and the messages of

@@ -2,12 +2,13 @@ import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import autoload from '@fastify/autoload';
-import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Config } from './config.ts';
 import { BodyTooLarge, NotFound } from './errors.ts';
 import { loggerOptions } from './logging.ts';
 import { RequestLog } from './request-log.ts';
 import { secretKeyOf } from './secret.ts';
+import Fastify from './vendor/fastify.ts';
 
 declare module 'fastify' {
   interface FastifyInstance {

@@ -2,8 +2,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { resolve } from 'node:path';
 import { parseEnv } from 'node:util';
-import { Ajv, type ErrorObject } from 'ajv';
-import { type Static, Type } from './typebox.ts';
+import { Ajv, type ErrorObject } from './vendor/ajv.ts';
+import { type Static, Type } from './vendor/typebox.ts';
 
 const list = (options: { description: string; pattern?: string }) =>
   Type.Unsafe<string[]>({ type: 'string', default: '', separator: ',', ...options });

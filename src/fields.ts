@@ -1,5 +1,5 @@
 import type { ErrorObject } from 'ajv';
-import { type TObject, type TSchema, Type } from './typebox.ts';
+import { type TObject, type TSchema, Type } from './vendor/typebox.ts';
 
 /**
  * The kinds of field that the API knows, as schemas; what a client may send for each (`normalise`);

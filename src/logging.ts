@@ -1,4 +1,4 @@
-import { type DestinationStream, destination, type LoggerOptions, stdSerializers, transport } from 'pino';
+import { type DestinationStream, destination, type LoggerOptions, stdSerializers, transport } from './vendor/pino.ts';
 
 /**
  * The logger's options: readable lines on a terminal, JSON elsewhere. There each line is written at once,

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import { Mutex } from 'async-mutex';
 import ipaddr from 'ipaddr.js';
-import { RateLimiterPrisma, RateLimiterRes } from 'rate-limiter-flexible';
 import type { Prisma } from './database/index.ts';
 import { Throttled } from './errors.ts';
 import { MAX_HASHES, refuseHash } from './passwords.ts';
 import { normaliseUsername } from './users.ts';
+import { RateLimiterPrisma, RateLimiterRes } from './vendor/rate-limiter-flexible.ts';
 
 const FAILURES_WINDOW = 15 * 60;
 const REGISTRATIONS = { points: 20, seconds: 60 * 60 };

@@ -1,4 +1,5 @@
-import { type FastifyReply, type FastifyRequest, LogController } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { LogController } from './vendor/fastify.ts';
 
 /** One line a request, when it is over; never a header, a query or a body. */
 export class RequestLog extends LogController {

@@ -1,5 +1,5 @@
 import * as faults from './errors.ts';
-import { type TSchema, Type } from './typebox.ts';
+import { type TSchema, Type } from './vendor/typebox.ts';
 
 /** What several routes answer. A schema with a title is a component of that name in the OpenAPI document. */
 

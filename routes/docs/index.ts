@@ -1,5 +1,5 @@
-import swaggerUi from '@fastify/swagger-ui';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import swaggerUi from '../../src/vendor/swagger-ui.ts';
 
 /** Swagger UI, which has a prefix of its own. */
 export const prefixOverride = '';

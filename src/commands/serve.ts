@@ -45,7 +45,7 @@ async function listen(config: Config) {
 }
 
 async function supervise(config: Config, count: number) {
-  const { pino } = await import('pino');
+  const { pino } = await import('../vendor/pino.ts');
   const { stream, ...options } = loggerOptions(config.LOG_LEVEL);
   const log: FastifyBaseLogger = pino(options, stream);
   const closeMetrics = await openMetrics(config, log);

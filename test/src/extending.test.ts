@@ -9,7 +9,7 @@ import { temporaryDirectory } from '../helper.ts';
 
 // What the service is made of and its tests run on; not what is installed, built or generated.
 const COPIED = ['src', 'plugins', 'routes', 'prisma', 'test', 'benchmarks'];
-const CONFIGURATION = ['package.json', 'tsconfig.json', 'prisma.config.ts', 'biome.json', '.gitignore'];
+const CONFIGURATION = ['package.json', 'tsconfig.json', 'prisma.config.ts', 'biome.json', 'bundle.js', '.gitignore'];
 
 const page = readFileSync(packagePath('docs/extending.md'), 'utf8');
 const section = page.slice(page.indexOf('## A resource of your own')).split(/^## /m)[1] as string;

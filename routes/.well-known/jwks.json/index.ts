@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { answer, errors } from '../../../src/schemas.ts';
-import { Type } from '../../../src/typebox.ts';
+import { Type } from '../../../src/vendor/typebox.ts';
 
 const member = (description: string) => Type.Optional(Type.String({ description }));
 

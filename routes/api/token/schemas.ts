@@ -1,7 +1,7 @@
 import { UnableToLogIn } from '../../../src/errors.ts';
 import { Secret, Text } from '../../../src/fields.ts';
 import { answer, BODY_TYPES, badBody, errors } from '../../../src/schemas.ts';
-import { Type } from '../../../src/typebox.ts';
+import { Type } from '../../../src/vendor/typebox.ts';
 
 export const Credentials = Type.Object(
   {

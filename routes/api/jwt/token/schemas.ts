@@ -10,7 +10,7 @@ import {
   examplesOf,
   Unauthorized,
 } from '../../../../src/schemas.ts';
-import { type TSchema, Type } from '../../../../src/typebox.ts';
+import { type TSchema, Type } from '../../../../src/vendor/typebox.ts';
 import { Credentials, missingCredentials } from '../../token/schemas.ts';
 
 const ACCESS =

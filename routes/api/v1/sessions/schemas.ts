@@ -1,6 +1,6 @@
 import { Instant } from '../../../../src/fields.ts';
 import { answer, errors } from '../../../../src/schemas.ts';
-import { type Static, Type } from '../../../../src/typebox.ts';
+import { type Static, Type } from '../../../../src/vendor/typebox.ts';
 
 const ID = '5d41402abc4b2a76b9719d911017c592';
 

@@ -6,7 +6,7 @@ import { NotFound, PreconditionFailed } from '../../../../src/errors.ts';
 import { etagOf, isExpected, isKnown } from '../../../../src/etags.ts';
 import { answerOnce } from '../../../../src/idempotency.ts';
 import { readId } from '../../../../src/ids.ts';
-import type { Static } from '../../../../src/typebox.ts';
+import type { Static } from '../../../../src/vendor/typebox.ts';
 import * as schemas from './schemas.ts';
 
 const READ = { scope: 'todo:read' } as const;

@@ -2,7 +2,7 @@ import { ORDERINGS } from '../../../../src/cursors.ts';
 import { BadIdempotencyKey } from '../../../../src/errors.ts';
 import { Choice, Day, Flag, RowId, Since, Text } from '../../../../src/fields.ts';
 import { answer, BODY_TYPES, badBody, badFields, type Documentation, errors } from '../../../../src/schemas.ts';
-import { Type } from '../../../../src/typebox.ts';
+import { Type } from '../../../../src/vendor/typebox.ts';
 
 const fields = {
   title: Text({

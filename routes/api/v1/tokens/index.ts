@@ -3,7 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { createApiToken, type Scope } from '../../../../src/api-tokens.ts';
 import { FieldErrors, NotFound } from '../../../../src/errors.ts';
 import { readId } from '../../../../src/ids.ts';
-import type { Static } from '../../../../src/typebox.ts';
+import type { Static } from '../../../../src/vendor/typebox.ts';
 import * as schemas from './schemas.ts';
 
 const ID = '/:id(^\\d+$)';

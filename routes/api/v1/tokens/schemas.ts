@@ -1,7 +1,7 @@
 import { SCOPES } from '../../../../src/api-tokens.ts';
 import { Instant, RowId, Text, Words } from '../../../../src/fields.ts';
 import { answer, BODY_TYPES, badBody, errors } from '../../../../src/schemas.ts';
-import { type Static, Type } from '../../../../src/typebox.ts';
+import { type Static, Type } from '../../../../src/vendor/typebox.ts';
 
 const KEY = '1b0f5c2a9e7d4486b3a1c0d2e4f60718293a4b5c';
 

@@ -1,6 +1,6 @@
 import { Instant, Secret, Text } from '../../../../src/fields.ts';
 import { answer, BODY_TYPES, badBody, errors } from '../../../../src/schemas.ts';
-import { type Static, Type } from '../../../../src/typebox.ts';
+import { type Static, Type } from '../../../../src/vendor/typebox.ts';
 
 const fields = {
   username: Text({

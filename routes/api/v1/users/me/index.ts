@@ -2,8 +2,8 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { FieldErrors } from '../../../../../src/errors.ts';
 import { findPasswordFaults } from '../../../../../src/password-policy.ts';
-import type { Static } from '../../../../../src/typebox.ts';
 import { changePassword, checkEmail, deleteUser } from '../../../../../src/users.ts';
+import type { Static } from '../../../../../src/vendor/typebox.ts';
 import { toAccount } from '../schemas.ts';
 import * as schemas from './schemas.ts';
 

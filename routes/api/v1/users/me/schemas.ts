@@ -1,6 +1,6 @@
 import { Secret } from '../../../../../src/fields.ts';
 import { answer, BODY_TYPES, badBody, errors } from '../../../../../src/schemas.ts';
-import { Type } from '../../../../../src/typebox.ts';
+import { Type } from '../../../../../src/vendor/typebox.ts';
 import { Account, account, NewPassword } from '../schemas.ts';
 
 const AccountChange = Type.Object(

@@ -1,0 +1,1 @@
+export { Ajv, type ErrorObject } from 'ajv';

@@ -1,0 +1,1 @@
+export { Busboy, type BusboyHeaders } from '@fastify/busboy';

@@ -1,0 +1,1 @@
+export { SerializerSelector } from '@fastify/fast-json-stringify-compiler';

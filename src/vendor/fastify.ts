@@ -1,0 +1,1 @@
+export { default, LogController } from 'fastify';

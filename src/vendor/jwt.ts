@@ -1,0 +1,1 @@
+export { default, type FastifyJWTOptions, type JWT } from '@fastify/jwt';

@@ -1,0 +1,1 @@
+export { type DestinationStream, destination, type LoggerOptions, pino, stdSerializers, transport } from 'pino';

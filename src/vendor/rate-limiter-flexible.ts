@@ -1,0 +1,1 @@
+export { RateLimiterPrisma, RateLimiterRes } from 'rate-limiter-flexible';
