@@ -6,7 +6,7 @@ import { build } from 'esbuild';
 // of the time to start, and 20 MB.
 const DIRECTORY = 'dist/src/vendor';
 
-// What CommonJS modules find in their scope, and need for Node's own modules.
+// What CommonJS modules have in their scope, and need for Node's own modules.
 const SCOPE = `
 import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
@@ -37,6 +37,7 @@ await build({
   format: 'esm',
   banner: { js: SCOPE },
   plugins: [ownFiles],
+  minifyWhitespace: true,
   legalComments: 'inline',
   logLevel: 'warning',
 });

@@ -31,7 +31,6 @@ async function listen(config: Config) {
   // Other commands need not wait for all of this.
   const { buildApp } = await import('../app.ts');
   const app = await buildApp(config);
-  const hasUsers = (await app.prisma.user.count()) > 0;
   const closeMetrics = await openMetrics(config, app.log, app.metrics);
   endWith(config, app.log, async () => {
     await app.shutDown();
@@ -41,7 +40,9 @@ async function listen(config: Config) {
   if (cluster.isWorker && cluster.worker?.id !== 1) return;
   app.log.info(`API: ${address}/api/v1/todo/`);
   app.log.info(`Documentation: ${address}/docs/`);
-  if (!hasUsers) app.log.info('There is no user yet. Make the first one: npx todo-api createsuperuser');
+  // A hint; the service goes on without it, and may be stopped meanwhile.
+  const users = await app.prisma.user.count().catch(() => undefined);
+  if (users === 0) app.log.info('There is no user yet. Make the first one: npx todo-api createsuperuser');
 }
 
 async function supervise(config: Config, count: number) {
