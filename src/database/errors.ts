@@ -52,6 +52,13 @@ export function isBrokenConnection(error: unknown): boolean {
   return hasCode(error, BROKEN) || BROKEN_MESSAGE.test((error as DatabaseError)?.message ?? '');
 }
 
+const UNPREPARED = new Set<unknown>(['26000']);
+
+/** Whether a statement was to be prepared on its connection by one before it, and that one failed. */
+export function isUnprepared(error: unknown): boolean {
+  return hasCode(error, UNPREPARED);
+}
+
 const NO_ROOM_FOR_INDEX = 'SQLITE_IOERR_SHMSIZE';
 
 const BUSY = new Set<unknown>([

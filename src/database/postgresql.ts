@@ -2,10 +2,11 @@ import { randomUUID } from 'node:crypto';
 import { PrismaPg } from '@prisma/adapter-pg';
 import { Pool, type PoolClient, type QueryResultRow } from 'pg';
 import type { Config } from '../config.ts';
-import { isBrokenConnection } from './errors.ts';
+import { isBrokenConnection, isUnprepared } from './errors.ts';
 import { extend } from './extend.ts';
 import { PrismaClient } from './generated/postgresql/client.ts';
 import type { PrismaClient as SqliteClient } from './generated/sqlite/client.ts';
+import { type GroupedReads, groupReads } from './group-reads.ts';
 import {
   type AppliedMigration,
   findNextMigration,
@@ -35,6 +36,7 @@ export async function openPostgresql(config: Config, { migrate = false }): Promi
     connectionString: config.DATABASE_URL,
     max: config.DATABASE_POOL_SIZE,
     keepAlive: true,
+    pipeline: true,
     // Nothing may wait without end: for a connection, for an answer, or on a forgotten transaction.
     connectionTimeoutMillis: config.DATABASE_TIMEOUT,
     statement_timeout: config.DATABASE_TIMEOUT,
@@ -47,10 +49,15 @@ export async function openPostgresql(config: Config, { migrate = false }): Promi
   try {
     const migrated = migrate ? await migratePostgresql(pool) : await checkMigrations(pool);
     const client = new PrismaClient({ adapter: new PrismaPg(pool) }) as unknown as SqliteClient;
+    const reads = groupReads(pool);
     return {
-      prisma: extend(client, prepareStatements(pool, config.DATABASE_NAMED_STATEMENTS)),
+      prisma: extend(client, prepareStatements(pool, reads, config.DATABASE_NAMED_STATEMENTS)),
       migrated,
-      poolUse: () => ({ total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
+      poolUse: () => ({
+        total: pool.totalCount,
+        idle: pool.idleCount,
+        waiting: pool.waitingCount + reads.waiting(),
+      }),
       async close() {
         await client.$disconnect();
         await pool.end();
@@ -241,17 +248,28 @@ function toPosition(position: string | null, id: number): Position {
 type StoredUser = Omit<LiveUser, 'credential'>;
 type StoredToken = { tokenId: number; scopes: string | null; last_used_at: Date | null; expires_at: Date | null };
 
-function prepareStatements(pool: Pool, named: boolean): Statements {
+function prepareStatements(pool: Pool, { ask }: GroupedReads, named: boolean): Statements {
+  const toQuery = (name: string, text: string, values: unknown[]) =>
+    named ? { name, text, values } : { text, values };
+
   function write<Row extends QueryResultRow>(name: string, text: string, values: unknown[]) {
-    return pool.query<Row>(named ? { name, text, values } : { text, values });
+    return pool.query<Row>(toQuery(name, text, values));
   }
 
-  /** A read is asked again where its connection broke; a write might have been done. */
-  async function read<Row extends QueryResultRow>(name: string, text: string, values: unknown[]): Promise<Row[]> {
-    const { rows } = await write<Row>(name, text, values).catch((error) => {
-      if (!isBrokenConnection(error)) throw error;
-      return write<Row>(name, text, values);
-    });
+  /** What is short is asked for with others; what may take long has a connection of its own. */
+  async function read<Row extends QueryResultRow>(
+    name: string,
+    text: string,
+    values: unknown[],
+    isShort = true,
+  ): Promise<Row[]> {
+    // It is asked again where its connection broke, or another failed it; a write might have been done.
+    const { rows } = await (isShort ? ask<Row>(toQuery(name, text, values)) : write<Row>(name, text, values)).catch(
+      (error) => {
+        if (!isBrokenConnection(error) && !isUnprepared(error)) throw error;
+        return write<Row>(name, text, values);
+      },
+    );
     return rows;
   }
 
@@ -285,7 +303,7 @@ function prepareStatements(pool: Pool, named: boolean): Statements {
       let end: Position | undefined;
       if (filter) {
         const values = [...owner, ...scan.over, ...scan.under];
-        const [last] = await read<ScannedRow>(`end ${name}`, scanEndSql(scan, isOwn), values);
+        const [last] = await read<ScannedRow>(`end ${name}`, scanEndSql(scan, isOwn), values, false);
         if (last) {
           end = toPosition(last.position, last.id);
           scan = endScan(scan, end);
@@ -293,7 +311,8 @@ function prepareStatements(pool: Pool, named: boolean): Statements {
       }
       const values = [...owner, ...scan.over, ...scan.under, ...(filter ? filterValues(filter) : []), limit + 1];
       const isFiltered = filter !== undefined;
-      const rows = await read<ScannedRow>(`scan ${name} ${isFiltered}`, scanSql(scan, isOwn, isFiltered), values);
+      const statement = scanSql(scan, isOwn, isFiltered);
+      const rows = await read<ScannedRow>(`scan ${name} ${isFiltered}`, statement, values, !isFiltered);
       return fillPage(query, scan, toJson(rows), end);
     },
     readTodo,
