@@ -1,6 +1,7 @@
-import { setImmediate as arrivals } from 'node:timers/promises';
 import type Sqlite from 'better-sqlite3';
 
+// What has been begun is finished before more is, lest it all lie in memory at once.
+const MAX_WAITING = 32;
 // What a page of ordinary todos takes some thousand times.
 const MAX_CHARACTERS = 16_000_000;
 
@@ -14,23 +15,39 @@ export interface TrustedReads {
 /**
  * Repeats what was read before as long as SQLite itself says that nothing was committed since: `PRAGMA
  * data_version` changes with each commit of another process. It is asked once for all requests of a
- * turn of the event loop, after the last of them has arrived, and so no answer is ever stale.
+ * turn of the event loop, after the last of them has arrived, or for so many of them, and so no answer is
+ * ever stale.
  */
 export function trustReads(connection: Sqlite.Database): TrustedReads {
   const dataVersion = connection.prepare<[], number>('PRAGMA data_version').pluck();
   const known = new Map<string, unknown>();
   let version = dataVersion.get();
   let characters = 0;
-  let checked: Promise<void> | undefined;
+  let waiting: (() => void)[] = [];
+  let isChecked = false;
 
   /** Holds for what is asked for until the microtasks of the check are done, and no new request was taken up. */
   function check(): void {
+    if (waiting.length === 0) return;
+    isChecked = true;
     process.nextTick(() => {
-      checked = undefined;
+      isChecked = false;
     });
     const present = dataVersion.get();
     if (present !== version) forget();
     version = present;
+    const checked = waiting;
+    waiting = [];
+    for (const resolve of checked) resolve();
+  }
+
+  function arrive(): Promise<void> {
+    return new Promise((resolve) => {
+      const length = waiting.push(resolve);
+      // As a microtask, after which the others have their turn before `nextTick` has.
+      if (length === 1) setImmediate(queueMicrotask, check);
+      else if (length === MAX_WAITING) queueMicrotask(check);
+    });
   }
 
   function forget(): void {
@@ -43,8 +60,7 @@ export function trustReads(connection: Sqlite.Database): TrustedReads {
     find: () => Value,
     size: (value: Value) => number = () => 100,
   ): Promise<Value> {
-    checked ??= arrivals().then(check);
-    await checked;
+    if (!isChecked) await arrive();
     if (known.has(key)) return known.get(key) as Value;
     const value = find();
     characters += key.length + size(value);
