@@ -33,5 +33,5 @@ VOLUME /data
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s \
   CMD ["node", "-e", "fetch('http://127.0.0.1:' + (process.env.PORT || 8000) + '/readyz').then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
-ENTRYPOINT ["node", "--max-semi-space-size=8", "/app/bin/todo-api.js"]
+ENTRYPOINT ["node", "--max-semi-space-size=4", "--single-threaded-gc", "/app/bin/todo-api.js"]
 CMD ["serve"]

@@ -1,9 +1,6 @@
-import { execFile } from 'node:child_process';
-import { join } from 'node:path';
-import { parseArgs, promisify } from 'node:util';
-import type { Flood, Flooded } from './flood.ts';
+import { parseArgs } from 'node:util';
 import { machine, table, writeResults } from './report.ts';
-import { canPin, onCore, SERVICE, type Server, withServers } from './servers.ts';
+import { canPin, flood, SERVICE, type Server, withServers } from './servers.ts';
 import { type Authorizations, listWorks, makeTodos, makeUsers, type Request, SETTINGS } from './works.ts';
 
 /**
@@ -73,18 +70,15 @@ await withServers('overload', async ({ directory, start }) => {
 /** The peak, ten times its rate, and the peak again, right after. */
 async function measure(name: string, service: Server, requests: Request[]): Promise<string[]> {
   const atPeak = (duration: number) =>
-    flood({ origin: service.origin, requests, connections: CONNECTIONS_AT_PEAK, rate: 0, duration });
+    flood({ origin: service.origin, requests, connections: CONNECTIONS_AT_PEAK, rate: 0, duration }, LOAD_CORE);
   // The first warms up.
   await atPeak(Math.min(seconds, 5));
   const peak = (await atPeak(Math.min(seconds, 10))).answers['200'];
   if (!peak) throw new Error(`${name}: nothing is answered`);
-  const over = await flood({
-    origin: service.origin,
-    requests,
-    connections,
-    rate: peak.rate * LOAD,
-    duration: seconds,
-  });
+  const over = await flood(
+    { origin: service.origin, requests, connections, rate: peak.rate * LOAD, duration: seconds },
+    LOAD_CORE,
+  );
   const { accepted } = await atPeak(2);
   const { 200: answered = { rate: 0, p50: 0, p99: 0 }, 503: refused = { rate: 0 }, ...others } = over.answers;
   if (Object.keys(others).length > 0) throw new Error(`${name}: it is answered ${Object.keys(others)}`);
@@ -105,11 +99,4 @@ async function measure(name: string, service: Server, requests: Request[]): Prom
     refused.rate.toFixed(),
     ((accepted[0] ?? 0) / peak.rate).toFixed(2),
   ];
-}
-
-async function flood(load: Flood): Promise<Flooded> {
-  const [command, ...args] = onCore(LOAD_CORE, [process.execPath, join(import.meta.dirname, 'flood.js')]);
-  const env = { PATH: process.env.PATH, FLOOD: JSON.stringify(load) };
-  const { stdout } = await promisify(execFile)(command, args, { timeout: load.duration * 1000 + 30_000, env });
-  return JSON.parse(stdout);
 }

@@ -8,10 +8,14 @@ import pidtree from 'pidtree';
 import pidusage from 'pidusage';
 import { packagePath } from '../src/package.ts';
 import { freePort } from '../test/ports.ts';
+import type { Flood, Flooded } from './flood.ts';
 import type { Load, Measure } from './load.ts';
 
+/** With what `npm start` starts Node. */
+export const NODE_OPTIONS = ['--max-semi-space-size=4', '--single-threaded-gc'];
+
 /** The command of `npm start`. */
-export const SERVICE = ['--max-semi-space-size=8', packagePath('bin/todo-api.js'), 'serve'];
+export const SERVICE = [...NODE_OPTIONS, packagePath('bin/todo-api.js'), 'serve'];
 
 /** Whether processes can be bound to a core each. */
 export const canPin = availableParallelism() > 1 && spawnSync('taskset', ['-c', '0,1', 'true']).status === 0;
@@ -145,4 +149,12 @@ async function answers(origin: string): Promise<boolean> {
 /** A command that runs on a core, where one is given. */
 export function onCore(core: string | undefined, command: [string, ...string[]]): [string, ...string[]] {
   return core === undefined ? command : ['taskset', '-c', core, ...command];
+}
+
+/** Floods a server from a process of its own, on a core where one is given. */
+export async function flood(load: Flood, core?: string): Promise<Flooded> {
+  const [command, ...args] = onCore(core, [process.execPath, join(import.meta.dirname, 'flood.js')]);
+  const env = { PATH: process.env.PATH, FLOOD: JSON.stringify(load) };
+  const { stdout } = await promisify(execFile)(command, args, { timeout: load.duration * 1000 + 30_000, env });
+  return JSON.parse(stdout);
 }

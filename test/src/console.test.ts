@@ -113,7 +113,7 @@ suite('help', { concurrency: 2 }, () => {
   test('is what the package runs', () => {
     assert.match(
       readFileSync(packagePath('bin/todo-api.js'), 'utf8'),
-      /^#!\/usr\/bin\/env -S node --max-semi-space-size=8\nimport '\.\.\/dist\/src\/cli\.js';\n$/,
+      /^#!\/usr\/bin\/env -S node --max-semi-space-size=4 --single-threaded-gc\nimport '\.\.\/dist\/src\/cli\.js';\n$/,
     );
     assert.ok(statSync(packagePath('bin/todo-api.js')).mode & 0o100);
   });
