@@ -46,7 +46,8 @@ export default fp(
         : undefined;
 
     async function attempt(request: FastifyRequest, { username, password }: Credentials) {
-      const run = () => attemptLogin(prisma, username, password);
+      const isAwaited = () => !request.socket.destroyed;
+      const run = () => attemptLogin(prisma, username, password, isAwaited);
       const attempted = throttle ? throttle.logIn(request.ip, username, run) : run();
       const { login, userId } = await attempted.catch((error) => {
         if (error instanceof Throttled) request.audit('login.throttled');

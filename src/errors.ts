@@ -72,6 +72,8 @@ export class Throttled extends createError<[string]>('TODO_THROTTLED', 'Request 
 }
 /** The database is busy or gone; worth another try. */
 export const Unavailable = createError('TODO_UNAVAILABLE', 'Service temporarily unavailable, try again later.', 503);
+/** Nobody hears of it; in the log it has nginx's status for this. */
+export const ClientGone = createError('TODO_CLIENT_GONE', 'The client has gone.', 499);
 
 /** Maps each bad field to its messages; `non_field_errors` holds what concerns no single field. */
 export class FieldErrors extends createError('TODO_FIELD_ERRORS', 'Invalid input.', 400) {

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { hash, parseOptions, verify } from '@node-rs/argon2';
 import pLimit from 'p-limit';
-import { Unavailable } from './errors.ts';
+import { ClientGone, Unavailable } from './errors.ts';
 
 // argon2id (2) of version 0x13 (1) in the library's numbers, with OWASP's parameters.
 const PARAMETERS = { algorithm: 2, version: 1, memoryCost: 19 * 1024, timeCost: 2, parallelism: 1 };
@@ -28,9 +28,15 @@ export function hashPassword(password: string): Promise<string> {
 /**
  * Whether the password has this hash. With no hash the answer is no, at the same cost.
  * @throws {Unavailable} at once, where too many wait
+ * @throws {ClientGone} where nobody waits for the answer any more when its turn comes
  */
-export function verifyPassword(passwordHash: string | undefined, password: string): Promise<boolean> {
+export function verifyPassword(
+  passwordHash: string | undefined,
+  password: string,
+  isAwaited = () => true,
+): Promise<boolean> {
   return inTurn(async () => {
+    if (!isAwaited()) throw new ClientGone();
     const isRight = await verify(passwordHash ?? PLACEHOLDER, password).catch(() => false);
     return isRight && passwordHash !== undefined;
   });

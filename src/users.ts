@@ -29,10 +29,16 @@ export interface LoginAttempt {
  * Logs an active user in by password: refused for a wrong password, an unknown and an inactive user, in
  * the same time. Renews a hash of outdated parameters.
  * @throws {Unavailable} where too many passwords wait to be hashed
+ * @throws {ClientGone} where nobody waits for the answer any more
  */
-export async function attemptLogin(prisma: Prisma, username: string, password: string): Promise<LoginAttempt> {
+export async function attemptLogin(
+  prisma: Prisma,
+  username: string,
+  password: string,
+  isAwaited?: () => boolean,
+): Promise<LoginAttempt> {
   const user = await prisma.user.findUnique({ where: { username: normaliseUsername(username) } });
-  const isRight = await verifyPassword(user?.password, password);
+  const isRight = await verifyPassword(user?.password, password, isAwaited);
   if (!user || !isRight || !user.isActive) return { userId: user?.id };
   const login: Login = { id: user.id, password: user.password, isActive: true };
   if (!needsRehash(user.password)) return { login, userId: user.id };

@@ -1,5 +1,9 @@
 import assert from 'node:assert/strict';
+import { connect } from 'node:net';
 import { test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
+import { openDatabase } from '../../src/database/index.ts';
+import { MAX_HASHES, passwordQueue } from '../../src/passwords.ts';
 import { addUser, build, PASSWORD } from '../helper.ts';
 
 const UNABLE = { non_field_errors: ['Unable to log in with provided credentials.'] };
@@ -115,4 +119,24 @@ test('POST /api/token', async (t) => {
     const rows = JSON.stringify(await service.app.prisma.apiToken.findMany());
     assert.ok(!rows.includes(now) && !rows.includes(PASSWORD));
   });
+});
+
+test('a log-in whose client went away meanwhile is not begun', async (t) => {
+  const service = await build(t);
+  const names = Array.from({ length: 20 }, (_, i) => `crowd${i}`);
+  await Promise.all(names.map((name) => addUser(service, name)));
+  const { port } = new URL(service.origin);
+  const sockets = names.map((username) => {
+    const body = JSON.stringify({ username, password: PASSWORD });
+    const head = `POST /api/token HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${body.length}`;
+    const socket = connect(Number(port), '127.0.0.1', () => socket.write(`${head}\r\n\r\n${body}`));
+    return socket;
+  });
+  while (passwordQueue().waiting < 10) await setTimeout(1);
+  for (const socket of sockets) socket.destroy();
+  while (passwordQueue().waiting > 0) await setTimeout(1);
+  await service.app.close();
+  const { prisma, close } = await openDatabase(service.app.config);
+  t.after(close);
+  assert.ok((await prisma.apiToken.count()) <= 10 + MAX_HASHES - 100);
 });

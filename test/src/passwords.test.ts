@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { createHook } from 'node:async_hooks';
 import { availableParallelism } from 'node:os';
 import { test } from 'node:test';
-import { Unavailable } from '../../src/errors.ts';
+import { setImmediate } from 'node:timers/promises';
+import { ClientGone, Unavailable } from '../../src/errors.ts';
 import { hashPassword, MAX_HASHES, needsRehash, verifyPassword } from '../../src/passwords.ts';
 
 test('a password is kept as argon2id in PHC form, salted', async () => {
@@ -53,6 +54,26 @@ test('a hundred wait for their turn, of known users and unknown alike, and more 
   assert.equal(over, 0);
   assert.ok((await Promise.all(waiting)).every((isRight) => !isRight));
   assert.equal(await verifyPassword(hash, 'pass word'), true);
+});
+
+test('what nobody waits for any more is not hashed', async () => {
+  const hash = await hashPassword('pass word');
+  let isAwaited = true;
+  const ahead = Array.from({ length: MAX_HASHES - 100 }, () => verifyPassword(hash, 'pass word'));
+  await setImmediate();
+  const jobs = await jobsOf(async () => {
+    const waiting = [
+      verifyPassword(hash, 'wrong', () => isAwaited),
+      verifyPassword(undefined, 'wrong', () => isAwaited),
+    ];
+    isAwaited = false;
+    for (const outcome of await Promise.allSettled(waiting)) {
+      assert.ok((outcome as PromiseRejectedResult).reason instanceof ClientGone);
+    }
+    return false;
+  });
+  assert.equal(jobs.jobs, 0);
+  assert.ok((await Promise.all(ahead)).every(Boolean));
 });
 
 test("a hash of other parameters than today's is to be renewed", () => {
