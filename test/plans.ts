@@ -3,7 +3,7 @@ import type { Order, Prisma } from '../src/database/index.ts';
 import { planScan } from '../src/database/pages.ts';
 import type * as postgresql from '../src/database/postgresql.ts';
 import type * as sqlite from '../src/database/sqlite.ts';
-import { makeWordSearch } from '../src/database/words.ts';
+import { makeWordFinder } from '../src/database/words.ts';
 
 /** The statements of every request, each in all its forms, with a name for each. */
 export function requestStatements(provider: typeof sqlite | typeof postgresql): [name: string, sql: string][] {
@@ -20,7 +20,8 @@ export function requestStatements(provider: typeof sqlite | typeof postgresql): 
         const name = `${whose} by ${order}${isDescending ? ', descending' : ''}`;
         statements.push([`list ${name}`, scanSql(scan, isOwn, false)]);
         statements.push([`list ${name}, filtered`, scanSql(scan, isOwn, true)]);
-        statements.push([`end of ${name}`, scanEndSql(scan, isOwn)]);
+        statements.push([`end of ${name}`, scanEndSql(scan, isOwn, false)]);
+        statements.push([`end of ${name}, searched`, scanEndSql(scan, isOwn, true)]);
       }
     }
   }
@@ -29,7 +30,7 @@ export function requestStatements(provider: typeof sqlite | typeof postgresql): 
 
 /** The lines of a statement's plan on SQLite. */
 export function explainOnSqlite(connection: Sqlite.Database, sql: string): string[] {
-  connection.function('has_words', makeWordSearch().hasWords);
+  connection.function('has_words', { deterministic: true }, makeWordFinder());
   const plan = connection.prepare<unknown[], { detail: string }>(`EXPLAIN QUERY PLAN ${sql}`);
   return plan.all(...(sql.match(/\?/g) ?? [])).map(({ detail }) => detail);
 }

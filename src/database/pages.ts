@@ -55,6 +55,9 @@ export interface Scan {
 /** So many todos are looked at for a page at most; where a filter passes few of them, the page is short. */
 export const MAX_SCANNED = 5000;
 
+// So many bytes are looked through for a page, times the words that are searched for; or one todo more.
+const MAX_SEARCHED = 10_000_000;
+
 // A page ends past so many characters; todos that are long would else make tens of megabytes.
 const MAX_CHARACTERS = 1_000_000;
 
@@ -84,6 +87,12 @@ export function planScan({ order, isDescending, after, before, filter }: ListQue
   return { order, isDescending: !isUpwards, over, under };
 }
 
+/** How many bytes a search may look through for a page; nothing where none is made. */
+export function searchable({ filter }: ListQuery): number[] {
+  const words = filter?.words?.length ?? 0;
+  return words > 0 ? [Math.ceil(MAX_SEARCHED / words)] : [];
+}
+
 /** The same way, up to a place and no further. */
 export function endScan(scan: Scan, last: Position): Scan {
   return scan.isDescending ? { ...scan, over: beside(last, -1) } : { ...scan, under: beside(last, 1) };
@@ -91,15 +100,13 @@ export function endScan(scan: Scan, last: Position): Scan {
 
 /**
  * Makes the page of the todos that are met on a scan: as many as its limit, or fewer where they are
- * long; one more tells that there is a page beyond. `end` is where the scan was cut off, and
- * `hasGivenUp` tells that the todo just met was not looked at, nor will be what follows.
+ * long; one more tells that there is a page beyond. `end` is where the scan was cut off.
  */
 export function fillPage(
   { limit, after, before }: ListQuery,
   { isDescending }: Scan,
   todos: Iterable<[json: string, ...Position]>,
   end?: Position,
-  hasGivenUp = () => false,
 ): Page {
   const page: string[] = [];
   let characters = 0;
@@ -107,10 +114,6 @@ export function fillPage(
   let last: Position | undefined;
   let beyond = end;
   for (const [json, ...position] of todos) {
-    if (hasGivenUp()) {
-      beyond = beside(position, isDescending ? 1 : -1);
-      break;
-    }
     if (page.length === limit || characters > MAX_CHARACTERS) {
       beyond = last;
       break;

@@ -15,7 +15,17 @@ import {
   readMigrations,
   SELECT_APPLIED,
 } from './migrations.ts';
-import { endScan, type Filter, fillPage, MAX_SCANNED, ORDERS, type Position, planScan, type Scan } from './pages.ts';
+import {
+  endScan,
+  type Filter,
+  fillPage,
+  MAX_SCANNED,
+  ORDERS,
+  type Position,
+  planScan,
+  type Scan,
+  searchable,
+} from './pages.ts';
 import {
   type Database,
   KEPT_FOR,
@@ -194,10 +204,15 @@ export function scanSql(scan: Scan, isOwn: boolean, isFiltered: boolean): string
     ${scannedSql(scan, isOwn)}${isFiltered ? ` AND ${PASSES}` : ''} ${orderSql(scan)} LIMIT ?`);
 }
 
-/** The last place that is looked at, where there is more. */
-export function scanEndSql(scan: Scan, isOwn: boolean): string {
-  return numbered(`SELECT id, ${POSITIONS[scan.order]} AS position FROM todos
-    ${scannedSql(scan, isOwn)} ${orderSql(scan)} LIMIT 1 OFFSET ${MAX_SCANNED - 1}`);
+/** The last place that is looked at, where there is more; by a search, after a size too. */
+export function scanEndSql(scan: Scan, isOwn: boolean, isSearch: boolean): string {
+  const columns = `id, ${POSITIONS[scan.order]} AS position`;
+  const scanned = `FROM todos ${scannedSql(scan, isOwn)}`;
+  if (!isSearch) return numbered(`SELECT ${columns} ${scanned} ${orderSql(scan)} LIMIT 1 OFFSET ${MAX_SCANNED - 1}`);
+  return numbered(`SELECT id, position FROM (SELECT ${columns}, row_number() OVER scan AS number,
+      sum(octet_length(title) + octet_length(body)) OVER scan AS size
+      ${scanned} WINDOW scan AS (${orderSql(scan)} ROWS UNBOUNDED PRECEDING) LIMIT ${MAX_SCANNED}) AS scanned
+    WHERE number = ${MAX_SCANNED} OR size > ? LIMIT 1`);
 }
 
 function scannedSql({ order }: Scan, isOwn: boolean): string {
@@ -302,8 +317,10 @@ function prepareStatements(pool: Pool, { ask }: GroupedReads, named: boolean): S
       const name = `${order} ${scan.isDescending} ${isOwn}`;
       let end: Position | undefined;
       if (filter) {
-        const values = [...owner, ...scan.over, ...scan.under];
-        const [last] = await read<ScannedRow>(`end ${name}`, scanEndSql(scan, isOwn), values, false);
+        const size = searchable(query);
+        const statement = scanEndSql(scan, isOwn, size.length > 0);
+        const values = [...owner, ...scan.over, ...scan.under, ...size];
+        const [last] = await read<ScannedRow>(`end ${name} ${size.length}`, statement, values, false);
         if (last) {
           end = toPosition(last.position, last.id);
           scan = endScan(scan, end);

@@ -24,6 +24,7 @@ import {
   type Position,
   planScan,
   type Scan,
+  searchable,
 } from './pages.ts';
 import {
   type Credential,
@@ -40,7 +41,7 @@ import {
 } from './statements.ts';
 import { type TrustedReads, trustReads } from './trusted-reads.ts';
 import { databasePath } from './url.ts';
-import { makeWordSearch } from './words.ts';
+import { makeWordFinder } from './words.ts';
 
 // Commits reach the disk before they are acknowledged (FULL), and readers never wait for them (WAL).
 const PRAGMAS =
@@ -206,9 +207,15 @@ export function scanSql(scan: Scan, isOwn: boolean, isFiltered: boolean): string
     ${orderSql(scan)} LIMIT ?`;
 }
 
-/** The last place that is looked at, where there is more. */
-export function scanEndSql(scan: Scan, isOwn: boolean): string {
-  return `SELECT ${ORDERS[scan.order]} FROM todos ${scannedSql(scan, isOwn)} ${orderSql(scan)} LIMIT 1 OFFSET ${MAX_SCANNED - 1}`;
+/** The last place that is looked at, where there is more; by a search, after a size too. */
+export function scanEndSql(scan: Scan, isOwn: boolean, isSearch: boolean): string {
+  const columns = ORDERS[scan.order];
+  const scanned = `FROM todos ${scannedSql(scan, isOwn)}`;
+  if (!isSearch) return `SELECT ${columns} ${scanned} ${orderSql(scan)} LIMIT 1 OFFSET ${MAX_SCANNED - 1}`;
+  return `SELECT ${columns} FROM (SELECT ${columns}, row_number() OVER scan AS number,
+      sum(octet_length(title) + octet_length(body)) OVER scan AS size
+      ${scanned} WINDOW scan AS (${orderSql(scan)} ROWS UNBOUNDED PRECEDING) LIMIT ${MAX_SCANNED})
+    WHERE number = ${MAX_SCANNED} OR size > ? LIMIT 1`;
 }
 
 function scannedSql({ order }: Scan, isOwn: boolean): string {
@@ -239,8 +246,7 @@ function prepareStatements(connection: Sqlite.Database, turns: Mutex, { read, fo
   // What another process has under way is over when a write of this one begins.
   const underWay = new Set<string>();
   const write = groupWrites(connection, turns, forget);
-  const search = makeWordSearch();
-  connection.function('has_words', search.hasWords);
+  connection.function('has_words', { deterministic: true }, makeWordFinder());
   const prepared = new Map<string, Sqlite.Statement<unknown[]>>();
 
   /** For what has many forms: prepared on first use. */
@@ -261,15 +267,15 @@ function prepareStatements(connection: Sqlite.Database, turns: Mutex, { read, fo
     let scan = planScan(query);
     let end: Position | undefined;
     if (filter) {
-      end = prepareOnce<Position>(scanEndSql(scan, isOwn))
+      const size = searchable(query);
+      end = prepareOnce<Position>(scanEndSql(scan, isOwn, size.length > 0))
         .raw()
-        .get(...owner, ...scan.over, ...scan.under);
+        .get(...owner, ...scan.over, ...scan.under, ...size);
       if (end) scan = endScan(scan, end);
     }
     const rows = prepareOnce<[json: string, ...Position]>(scanSql(scan, isOwn, filter !== undefined)).raw();
     const values = [...owner, ...scan.over, ...scan.under, ...(filter ? filterValues(filter) : []), limit + 1];
-    search.begin();
-    return fillPage(query, scan, rows.iterate(...values), end, search.hasGivenUp);
+    return fillPage(query, scan, rows.iterate(...values), end);
   }
 
   function addTodo(ownerId: number, { title, body, is_completed, date_created }: TodoFields): TodoRow {
