@@ -67,36 +67,39 @@ await withServers('overload', async ({ directory, start }) => {
   if (options.write) writeResults('overload', text, 'docs/operations.md');
 });
 
-/** The peak, ten times its rate, and the peak again, right after. */
+/** The peak, ten times its rate, and the peak again, right after: the two make the one that the load is held against. */
 async function measure(name: string, service: Server, requests: Request[]): Promise<string[]> {
   const atPeak = (duration: number) =>
     flood({ origin: service.origin, requests, connections: CONNECTIONS_AT_PEAK, rate: 0, duration }, LOAD_CORE);
   // The first warms up.
   await atPeak(Math.min(seconds, 5));
-  const peak = (await atPeak(Math.min(seconds, 10))).answers['200'];
-  if (!peak) throw new Error(`${name}: nothing is answered`);
+  const peakSeconds = Math.min(seconds, 10);
+  const before = (await atPeak(peakSeconds)).answers['200'];
+  if (!before) throw new Error(`${name}: nothing is answered`);
   const over = await flood(
-    { origin: service.origin, requests, connections, rate: peak.rate * LOAD, duration: seconds },
+    { origin: service.origin, requests, connections, rate: before.rate * LOAD, duration: seconds },
     LOAD_CORE,
   );
-  const { accepted } = await atPeak(2);
+  const { accepted, answers } = await atPeak(peakSeconds);
+  // What else the machine does changes within the minute.
+  const peak = (before.rate + (answers['200']?.rate ?? 0)) / 2;
   const { 200: answered = { rate: 0, p50: 0, p99: 0 }, 503: refused = { rate: 0 }, ...others } = over.answers;
   if (Object.keys(others).length > 0) throw new Error(`${name}: it is answered ${Object.keys(others)}`);
-  const share = answered.rate / peak.rate;
+  const share = answered.rate / peak;
   if (share < TARGET) {
     console.error(`${name}: ${share.toFixed(2)} of the peak, not ${TARGET}`);
     process.exitCode = 1;
   }
   return [
     name,
-    peak.rate.toFixed(),
-    peak.p99.toFixed(),
+    peak.toFixed(),
+    before.p99.toFixed(),
     (answered.rate + refused.rate).toFixed(),
     answered.rate.toFixed(),
     share.toFixed(2),
     answered.p50.toFixed(),
     answered.p99.toFixed(),
     refused.rate.toFixed(),
-    ((accepted[0] ?? 0) / peak.rate).toFixed(2),
+    ((accepted[0] ?? 0) / peak).toFixed(2),
   ];
 }

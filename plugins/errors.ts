@@ -62,7 +62,8 @@ function sendError(cause: WireError, request: FastifyRequest, reply: FastifyRepl
   const error = toWireError(cause, request);
   const { statusCode = 500 } = error;
   const status = statusCode >= 400 ? statusCode : 500;
-  if (status >= 500) request.log.error({ err: cause }, 'request failed');
+  // What the service refuses for its load is no fault; the line of the request tells of it.
+  if (status >= 500 && !(cause instanceof Unavailable)) request.log.error({ err: cause }, 'request failed');
   if (error.audit) request.audit(error.audit.event, error.audit);
   else if (status === 401 && !SILENT.has(String(error.code))) {
     request.audit('credential.refused', { reason: error.code });

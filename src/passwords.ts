@@ -49,8 +49,16 @@ export function needsRehash(passwordHash: string): boolean {
 }
 
 async function inTurn<Result>(job: () => Promise<Result>): Promise<Result> {
-  if (limit.pendingCount >= MAX_WAITING) refuseHash();
+  checkQueue();
   return limit(job);
+}
+
+/**
+ * For who has work to do before a hash, which would be in vain.
+ * @throws {Unavailable} where too many wait
+ */
+export function checkQueue(): void {
+  if (limit.pendingCount >= MAX_WAITING) refuseHash();
 }
 
 let refused = 0;

@@ -2,7 +2,7 @@ import { type Credential, isMissing, isUniqueViolation, type Prisma } from './da
 import { CommandError, FieldErrors } from './errors.ts';
 import { trim } from './fields.ts';
 import { findPasswordFaults } from './password-policy.ts';
-import { hashPassword, needsRehash, verifyPassword } from './passwords.ts';
+import { checkQueue, hashPassword, needsRehash, verifyPassword } from './passwords.ts';
 
 /** A user whose password was just proven. As a condition it holds until the password changes or the user is made inactive. */
 export interface Login {
@@ -37,6 +37,7 @@ export async function attemptLogin(
   password: string,
   isAwaited?: () => boolean,
 ): Promise<LoginAttempt> {
+  checkQueue();
   const user = await prisma.user.findUnique({ where: { username: normaliseUsername(username) } });
   const isRight = await verifyPassword(user?.password, password, isAwaited);
   if (!user || !isRight || !user.isActive) return { userId: user?.id };
