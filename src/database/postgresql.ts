@@ -200,8 +200,11 @@ function whichSql(isOwn: boolean, isExpected: boolean): string {
 
 /** The todos of a scan up to a limit, and of a filtered one those that pass. */
 export function scanSql(scan: Scan, isOwn: boolean, isFiltered: boolean): string {
-  return numbered(`SELECT ${COLUMNS}, ${POSITIONS[scan.order]} AS position FROM todos
-    ${scannedSql(scan, isOwn)}${isFiltered ? ` AND ${PASSES}` : ''} ${orderSql(scan)} LIMIT ?`);
+  const scanned = `${scannedSql(scan, isOwn)} ${orderSql(scan)}`;
+  // The inner limit has the planner keep to the order's index, where it guesses that few todos pass.
+  const filtered = `(SELECT * FROM todos ${scanned} LIMIT ${MAX_SCANNED}) AS todos WHERE ${PASSES} ${orderSql(scan)}`;
+  return numbered(`SELECT ${COLUMNS}, ${POSITIONS[scan.order]} AS position
+    FROM ${isFiltered ? filtered : `todos ${scanned}`} LIMIT ?`);
 }
 
 /** The last place that is looked at, where there is more; by a search, after a size too. */
