@@ -23,22 +23,27 @@ export function trustReads(connection: Sqlite.Database): TrustedReads {
   const known = new Map<string, unknown>();
   let version = dataVersion.get();
   let characters = 0;
-  let waiting: (() => void)[] = [];
+  let waiting: ((outcome?: Promise<never>) => void)[] = [];
   let isChecked = false;
 
   /** Holds for what is asked for until the microtasks of the check are done, and no new request was taken up. */
   function check(): void {
     if (waiting.length === 0) return;
-    isChecked = true;
-    process.nextTick(() => {
-      isChecked = false;
-    });
-    const present = dataVersion.get();
-    if (present !== version) forget();
-    version = present;
-    const checked = waiting;
+    const answered = waiting;
     waiting = [];
-    for (const resolve of checked) resolve();
+    let failure: Promise<never> | undefined;
+    try {
+      const present = dataVersion.get();
+      if (present !== version) forget();
+      version = present;
+      isChecked = true;
+      process.nextTick(() => {
+        isChecked = false;
+      });
+    } catch (error) {
+      failure = Promise.reject(error);
+    }
+    for (const resolve of answered) resolve(failure);
   }
 
   function arrive(): Promise<void> {

@@ -82,3 +82,11 @@ test('the callbacks of a turn see what was committed up to the last of them, the
     assert.deepEqual(await askThenCommitThenAsk(), [n + 1, n + 1, n + 2]);
   }
 });
+
+test('where the database cannot be asked, each read fails, and the next are asked anew', async (t) => {
+  const { own, count } = setUp(t);
+  own.close();
+  const reads = await Promise.allSettled(Array.from({ length: 40 }, () => count()));
+  assert.ok(reads.every(({ status }) => status === 'rejected'));
+  await assert.rejects(count(), /not open/);
+});
