@@ -46,6 +46,14 @@ test('compose.yaml is of the Compose specification, and holds no secret', () => 
   assert.match(compose.services.postgres.environment.POSTGRES_PASSWORD, /^\$\{POSTGRES_PASSWORD:\?\}$/);
 });
 
+test("the image's build has the scripts that it runs", () => {
+  const { generate, build, bundle } = JSON.parse(read('package.json')).scripts;
+  const scripts = [...`${generate} ${build} ${bundle}`.matchAll(/node ([\w-]+)(?:\/[\w-]+)*\.js/g)];
+  const kept = read('.dockerignore').split('\n');
+  assert.equal(scripts.length, 2);
+  for (const [, name] of scripts) assert.ok(kept.includes(`!${name}`) || kept.includes(`!${name}.js`), name);
+});
+
 test('nginx is before the replicas, and is the proxy that they trust', () => {
   const { nginx, ...others } = compose.services;
   const replicas = Object.keys(others).filter((name) => name.startsWith('api-'));
