@@ -1,4 +1,4 @@
-import createError from '@fastify/error';
+import createFastifyError from '@fastify/error';
 
 /** The answer to what has no better one: `{"detail": message}` unless the error says otherwise by `body`. */
 export interface WireError extends Error {
@@ -12,6 +12,10 @@ export interface WireError extends Error {
   /** what Fastify's own error handler sends with it */
   headers?: Record<string, string[]>;
 }
+
+/** The class of an error that is an answer: without a stack, which costs the most of it and which nobody reads. */
+const createError = <Args extends unknown[] = []>(code: string, message: string, status: number) =>
+  createFastifyError<Args>(code, message, status, Error, false);
 
 // Requests
 

@@ -110,22 +110,20 @@ const routes: FastifyPluginAsyncTypebox = async (fastify) => {
 type ListParameters = Static<typeof schemas.list.querystring>;
 
 function readList({ limit = 1000, cursor, ordering = 'id', search, ...filters }: ListParameters): ListQuery {
+  const { order, isDescending } = readOrdering(ordering);
+  const { after, before } = readCursor(cursor, ordering);
   const words = search?.split(/\s+/).filter(Boolean);
   const isFiltered = words?.length || Object.keys(filters).length > 0;
-  return {
-    ...readOrdering(ordering),
-    ...readCursor(cursor, ordering),
-    limit,
-    ...(isFiltered && {
-      filter: {
+  const filter = isFiltered
+    ? {
         isCompleted: filters.is_completed,
         createdAfter: filters.created_after,
         createdBefore: filters.created_before,
         modifiedSince: filters.modified_since?.replace('Z', '+00:00'),
         words,
-      },
-    }),
-  };
+      }
+    : undefined;
+  return { order, isDescending, after, before, limit, filter };
 }
 
 type TodoRequest = FastifyRequest<{ Params: { id: number } }>;
