@@ -1,15 +1,18 @@
 import fp from 'fastify-plugin';
 import { Unavailable } from '../src/errors.ts';
 import { createAdmission } from '../src/overload.ts';
+import { countRefusedHash, isHashQueueFull } from '../src/passwords.ts';
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** How many requests this process has refused for its load. */
+    /** How many requests this process has refused for its load; those that wait for a password's hash count elsewhere. */
     shedRequests: number;
   }
   interface FastifyContextConfig {
     /** Whether the route answers however great the load. */
     always?: boolean;
+    /** Whether it is about a password, which waits for its hash. */
+    hashes?: boolean;
   }
 }
 
@@ -18,8 +21,8 @@ const WAITING_FOR_EACH_CONNECTION = 50;
 const BODY = JSON.stringify({ detail: new Unavailable().message });
 
 /**
- * Refuses requests at once, with 503, where they are more than can be answered soon: by the event loop, or
- * by the pool of connections to the database.
+ * Refuses requests at once, with 503, where they are more than can be answered soon: by the event loop, by
+ * the pool of connections to the database, or by the queue for the hashes of passwords.
  */
 export default fp(
   async (fastify) => {
@@ -29,8 +32,11 @@ export default fp(
 
     fastify.decorate('shedRequests', 0);
     fastify.addHook('onRequest', (request, reply, done) => {
-      if ((admits() && !isPoolFull()) || request.routeOptions.config.always) return done();
-      fastify.shedRequests++;
+      const { always, hashes } = request.routeOptions.config;
+      const isQueueFull = hashes === true && isHashQueueFull();
+      if ((!isQueueFull && !isPoolFull() && admits()) || always) return done();
+      if (isQueueFull) countRefusedHash();
+      else fastify.shedRequests++;
       // Not by an error, which is logged with its stack.
       refuse(() => {
         reply.code(503).header('retry-after', 1).type('application/json; charset=utf-8').send(BODY);

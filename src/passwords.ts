@@ -58,17 +58,27 @@ async function inTurn<Result>(job: () => Promise<Result>): Promise<Result> {
  * @throws {Unavailable} where too many wait
  */
 export function checkQueue(): void {
-  if (limit.pendingCount >= MAX_WAITING) refuseHash();
+  if (isHashQueueFull()) refuseHash();
+}
+
+/** Whether so many wait that one more is refused. */
+export function isHashQueueFull(): boolean {
+  return limit.pendingCount >= MAX_WAITING;
 }
 
 let refused = 0;
 
+/** Counts a password that is not hashed, as too many wait. */
+export function countRefusedHash(): void {
+  refused++;
+}
+
 /**
- * Counts a password that is not hashed, as too many wait.
+ * Refuses to hash a password, as too many wait, and counts it.
  * @throws {Unavailable}
  */
 export function refuseHash(): never {
-  refused++;
+  countRefusedHash();
   throw new Unavailable();
 }
 

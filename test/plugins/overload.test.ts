@@ -4,6 +4,7 @@ import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
+import { hashPassword, MAX_HASHES, passwordQueue } from '../../src/passwords.ts';
 import { addUser, build, isOnPostgresql, logIn, type TestApp } from '../helper.ts';
 
 const REFUSAL = { detail: 'Service temporarily unavailable, try again later.' };
@@ -121,4 +122,19 @@ test('where too many wait for the database', { skip: !isOnPostgresql }, async (t
   assert.equal(count(200) + count(503), 100);
   assert.ok(count(200) >= 50 && count(503) > 0, `${count(200)} answered, ${count(503)} refused`);
   assert.equal((await service.send('GET', '/api/v1/todo/', { authorization: `Token ${token}` })).status, 200);
+});
+
+test('where too many passwords wait for their hash, a log-in is refused before it is read', async (t) => {
+  const service = await build(t);
+  for (const path of ['/api/token', '/api/jwt/token/']) {
+    const waiting = Array.from({ length: MAX_HASHES }, () => hashPassword('pass word'));
+    const { refused } = passwordQueue();
+    const headers = { 'content-type': 'application/json' };
+    const refusal = await service.send('POST', path, { headers, body: '{' });
+    assert.deepEqual([refusal.status, refusal.body, refusal.headers['retry-after']], [503, REFUSAL, '1']);
+    assert.equal(passwordQueue().refused, refused + 1);
+    assert.equal(service.app.shedRequests, 0);
+    await Promise.all(waiting);
+    assert.equal((await service.send('POST', path, { headers, body: '{' })).status, 400);
+  }
 });

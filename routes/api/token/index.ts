@@ -8,7 +8,7 @@ const routes: FastifyPluginAsyncTypebox = async (fastify) => {
 
   const { SECRET_KEY, SECRET_KEY_FALLBACKS } = fastify.config;
 
-  fastify.post('/', { schema: schemas.obtain }, async (request) => {
+  fastify.post('/', { schema: schemas.obtain, config: { hashes: true } }, async (request) => {
     const login = await fastify.logIn(request, request.body);
     const onNew = () => request.audit('token.created', { userId: login?.id });
     const token = login && (await obtainApiToken(fastify.prisma, [SECRET_KEY, ...SECRET_KEY_FALLBACKS], login, onNew));

@@ -17,7 +17,7 @@ const routes: FastifyPluginAsyncTypebox = async (fastify) => {
 
   fastify.addHook('onRequest', fastify.forbidStoring);
 
-  fastify.post('/', { schema: schemas.obtain }, async (request) => {
+  fastify.post('/', { schema: schemas.obtain, config: { hashes: true } }, async (request) => {
     const login = await fastify.logIn(request, request.body);
     const pair = login && (await startSession(prisma, jwtCodec, lifetimes, login, originOf(request)));
     if (!pair) throw new NoActiveAccount();
