@@ -15,6 +15,9 @@ const MAX_TURN_MS = 1000;
 // blocks the event loop for once is no cost of theirs.
 const MEMORY = 200;
 const MAX_COST_MS = 20;
+// So few at once are no overload, whatever those before them have cost: a hash on the same core holds up the
+// event loop, too.
+const MIN_ADMITTED = 20;
 
 interface EventLoop {
   /** milliseconds that it was not idle, so far */
@@ -32,8 +35,8 @@ const EVENT_LOOP: EventLoop = {
 
 /**
  * Admits in each turn of the event loop as many requests as it can answer in 100 ms, at what one of late has
- * cost; in up to a second, where to refuse the others takes over a tenth of that. What only waits, for a
- * password's hash or for the database, is no cost.
+ * cost, and 20 at least; in up to a second, where to refuse the others takes over a tenth of that. What only
+ * waits, for a password's hash or for the database, is no cost.
  */
 export function createAdmission(eventLoop: EventLoop = EVENT_LOOP): Admission {
   let isTurn = false;
@@ -50,7 +53,8 @@ export function createAdmission(eventLoop: EventLoop = EVENT_LOOP): Admission {
       const each = Math.min((now - begin - refusing) / admitted, MAX_COST_MS);
       cost += (each - cost) * Math.min(1, admitted / MEMORY);
       refusingOfLate = Math.max(refusing, refusingOfLate * 0.9);
-      capacity = Math.min(Math.max(TURN_MS, refusingOfLate * TIMES_REFUSING), MAX_TURN_MS) / cost;
+      const turn = Math.min(Math.max(TURN_MS, refusingOfLate * TIMES_REFUSING), MAX_TURN_MS);
+      capacity = Math.max(turn / cost, MIN_ADMITTED);
     }
     begin = now;
     admitted = 0;

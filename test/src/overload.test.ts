@@ -89,10 +89,13 @@ test('what blocks the loop for once refuses nobody', () => {
   assert.equal(turn(450, 0.1), 450);
 });
 
-test('a fifth of the turn is the most that one request is taken to cost', () => {
+test('one request is taken to cost a fifth of the turn at most, and few are admitted whatever they cost', () => {
   const turn = makeLoop();
   assert.equal(
     repeat(50, () => turn(1000, 1000)),
-    5,
+    20,
   );
+  // What was so dear is forgotten by the next thousand.
+  repeat(50, () => turn(20, 0.1));
+  assert.ok(turn(1000, 0.1) > 300);
 });
