@@ -55,8 +55,9 @@ export interface Scan {
 /** So many todos are looked at for a page at most; where a filter passes few of them, the page is short. */
 export const MAX_SCANNED = 5000;
 
-// So many bytes are looked through for a page, times the words that are searched for; or one todo more.
-const MAX_SEARCHED = 10_000_000;
+// So many bytes are looked through for a page, times the words that are searched for; or one todo more. It
+// takes SQLite, and with it the event loop, 10 ms, and 100 where the letters are the worst there are.
+const MAX_SEARCHED = 2_000_000;
 
 // A page ends past so many characters; todos that are long would else make tens of megabytes.
 const MAX_CHARACTERS = 1_000_000;

@@ -238,10 +238,10 @@ const POSITIONS = {
   title: 'title',
 } as const;
 
-const inCapitals = (text: string) => `upper(translate(${text}, 'ß', 'ẞ') COLLATE "und-x-icu")`;
+// As SQLite's `has_words` does it.
+const inCapitals = (text: string) => `upper(replace(${text}, 'ẞ', 'SS') COLLATE "und-x-icu")`;
 
-// IS TRUE keeps an index from being used for this instead of for the order. Capitals make equal also
-// what has several small letters.
+// IS TRUE keeps an index from being used for this instead of for the order.
 const PASSES = `is_completed = coalesce(?, is_completed) AND date_created BETWEEN ? AND ?
   AND (updated_at >= ?::timestamp) IS TRUE
   AND NOT EXISTS (SELECT FROM unnest(?::text[]) AS word

@@ -1,20 +1,23 @@
 /**
  * Makes the function by which SQLite knows whether each of some words, separated by spaces, occurs in
- * title or body. Case is folded letter by letter (Unicode's simple folding), and no character is special.
+ * title or body. Case is no difference where the capitals are equal, and no character is special.
  */
 export function makeWordFinder(): (title: unknown, body: unknown, words: unknown) => 0 | 1 {
   let lastWords: unknown;
-  let patterns: RegExp[] = [];
+  let wanted: string[] = [];
   return (title, body, words) => {
     // A query asks for the same words row by row.
     if (words !== lastWords) {
-      patterns = String(words).split(' ').map(toPattern);
+      wanted = String(words).split(' ').map(inCapitals);
       lastWords = words;
     }
-    return patterns.every((pattern) => pattern.test(title as string) || pattern.test(body as string)) ? 1 : 0;
+    // No word has a line break.
+    const text = inCapitals(`${title}\n${body}`);
+    return wanted.every((word) => text.includes(word)) ? 1 : 0;
   };
 }
 
-function toPattern(word: string): RegExp {
-  return new RegExp(word.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&'), 'iu');
+/** As PostgreSQL has it, too: ß is SS, and so is its own capital. */
+function inCapitals(text: string): string {
+  return text.replaceAll('ẞ', 'SS').toUpperCase();
 }

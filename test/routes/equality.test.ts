@@ -13,7 +13,16 @@ const TEXTS = [
   'ẞ',
   'İ',
   'ı',
+  'yarın',
+  'Straße',
+  'ﬁsh',
+  'ΐ',
+  'և',
   'Ω',
+  'ΟΔΟΣ',
+  '\u212a',
+  '\u2126',
+  '𐐨',
   '日本',
   '🎉',
   'a',
@@ -46,6 +55,9 @@ const answersOf = async (service: TestApp): Promise<Answer[]> => {
     await ask('GET', `/api/v1/todo/${todo.id}/`);
     await ask('POST', '/api/token', { username: text, password: text });
   }
+  const words = TEXTS.flatMap((text) => [text, text.toLowerCase(), text.toUpperCase()]);
+  for (const search of [...words, 'fi', 'f', 'ss', 'ι', 'k', 'ω', 'οδος', 'strasse'])
+    await ask('GET', `/api/v1/todo/?${new URLSearchParams({ search })}`);
   for (const date_created of ['9999-12-31', '0001-01-01', '2024-2-29', '2023-02-29', '0000-01-01', '10000-01-01']) {
     await ask('POST', '/api/v1/todo/', { title: 'dated', date_created });
   }
