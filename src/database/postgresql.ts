@@ -266,6 +266,15 @@ function toPosition(position: string | null, id: number): Position {
 type StoredUser = Omit<LiveUser, 'credential'>;
 type StoredToken = { tokenId: number; scopes: string | null; last_used_at: Date | null; expires_at: Date | null };
 
+type Read = <Row extends QueryResultRow>(name: string, text: string, values: unknown[]) => Promise<Row[]>;
+
+function ignore() {}
+
+/** A read may be asked again where its connection broke, or does not know its statement; a write might have been done. */
+function refuseUnlessPassing(error: unknown): void {
+  if (!isBrokenConnection(error) && !isUnprepared(error)) throw error;
+}
+
 function prepareStatements(pool: Pool, { ask }: GroupedReads, named: boolean): Statements {
   const toQuery = (name: string, text: string, values: unknown[]) =>
     named ? { name, text, values } : { text, values };
@@ -274,21 +283,37 @@ function prepareStatements(pool: Pool, { ask }: GroupedReads, named: boolean): S
     return pool.query<Row>(toQuery(name, text, values));
   }
 
-  /** What is short is asked for with others; what may take long has a connection of its own. */
-  async function read<Row extends QueryResultRow>(
-    name: string,
-    text: string,
-    values: unknown[],
-    isShort = true,
-  ): Promise<Row[]> {
-    // It is asked again where its connection broke, or another failed it; a write might have been done.
-    const { rows } = await (isShort ? ask<Row>(toQuery(name, text, values)) : write<Row>(name, text, values)).catch(
-      (error) => {
-        if (!isBrokenConnection(error) && !isUnprepared(error)) throw error;
-        return write<Row>(name, text, values);
-      },
-    );
+  /** What is short is asked for with others. Asked again where its connection broke, or another failed it. */
+  async function read<Row extends QueryResultRow>(name: string, text: string, values: unknown[]): Promise<Row[]> {
+    const { rows } = await ask<Row>(toQuery(name, text, values)).catch((error) => {
+      refuseUnlessPassing(error);
+      return write<Row>(name, text, values);
+    });
     return rows;
+  }
+
+  /** Several reads of one moment, on a connection of their own; all asked again where it broke. */
+  function readTogether<Result>(find: (read: Read) => Promise<Result>): Promise<Result> {
+    const begin = async () => {
+      const client = await pool.connect();
+      // The reads themselves hear of it.
+      client.on('error', ignore);
+      let isDone = false;
+      try {
+        await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+        const result = await find(async (...query) => (await client.query(toQuery(...query))).rows);
+        await client.query('COMMIT');
+        isDone = true;
+        return result;
+      } finally {
+        client.off('error', ignore);
+        client.release(!isDone);
+      }
+    };
+    return begin().catch((error) => {
+      refuseUnlessPassing(error);
+      return begin();
+    });
   }
 
   async function readTodo(viewer: Viewer, id: number): Promise<TodoRow | undefined> {
@@ -316,24 +341,26 @@ function prepareStatements(pool: Pool, { ask }: GroupedReads, named: boolean): S
       const { order, limit, filter } = query;
       const owner = ownerOf(viewer);
       const isOwn = owner.length > 0;
-      let scan = planScan(query);
+      const scan = planScan(query);
       const name = `${order} ${scan.isDescending} ${isOwn}`;
-      let end: Position | undefined;
-      if (filter) {
-        const size = searchable(query);
-        const statement = scanEndSql(scan, isOwn, size.length > 0);
-        const values = [...owner, ...scan.over, ...scan.under, ...size];
-        const [last] = await read<ScannedRow>(`end ${name} ${size.length}`, statement, values, false);
-        if (last) {
-          end = toPosition(last.position, last.id);
-          scan = endScan(scan, end);
-        }
+
+      function readRows(read: Read, scan: Scan, given: unknown[]) {
+        const isFiltered = filter !== undefined;
+        const values = [...owner, ...scan.over, ...scan.under, ...given, limit + 1];
+        return read<ScannedRow>(`scan ${name} ${isFiltered}`, scanSql(scan, isOwn, isFiltered), values);
       }
-      const values = [...owner, ...scan.over, ...scan.under, ...(filter ? filterValues(filter) : []), limit + 1];
-      const isFiltered = filter !== undefined;
-      const statement = scanSql(scan, isOwn, isFiltered);
-      const rows = await read<ScannedRow>(`scan ${name} ${isFiltered}`, statement, values, !isFiltered);
-      return fillPage(query, scan, toJson(rows), end);
+
+      if (!filter) return fillPage(query, scan, toJson(await readRows(read, scan, [])));
+      const size = searchable(query);
+      // Else what is added in between could push the last todos of the scan past its end.
+      return readTogether(async (read) => {
+        const values = [...owner, ...scan.over, ...scan.under, ...size];
+        const statement = scanEndSql(scan, isOwn, size.length > 0);
+        const [last] = await read<ScannedRow>(`end ${name} ${size.length}`, statement, values);
+        const end = last && toPosition(last.position, last.id);
+        const rows = await readRows(read, end ? endScan(scan, end) : scan, filterValues(filter));
+        return fillPage(query, scan, toJson(rows), end);
+      });
     },
     readTodo,
     async addTodo(ownerId, { title, body, is_completed, date_created }) {

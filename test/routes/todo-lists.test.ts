@@ -273,6 +273,37 @@ test('a filter looks at so many todos for a page and goes on with the next', asy
   await prisma.todo.deleteMany({ where: { ownerId: jane.id } });
 });
 
+test('a filtered list misses none at the end of what it looks at, while others come and go before', async () => {
+  const jill = await makeUser('jill');
+  const rows = Array.from({ length: MAX_SCANNED - 2 }, () => ({
+    ownerId: jill.id,
+    title: 'm',
+    dateCreated: '2026-01-01',
+  }));
+  for (let i = 0; i < rows.length; i += 1000) await prisma.todo.createMany({ data: rows.slice(i, i + 1000) });
+  const last = { ownerId: jill.id, title: 'z', dateCreated: '2026-01-01', isCompleted: true };
+  await prisma.todo.create({ data: last });
+  let isRead = false;
+  const comeAndGo = async () => {
+    while (!isRead) {
+      const { body } = await service.send('POST', LIST, { authorization: jill.authorization, json: { title: 'a' } });
+      await service.send('DELETE', `${LIST}${body.id}/`, { authorization: jill.authorization });
+    }
+  };
+  const others = Array.from({ length: 3 }, comeAndGo);
+  for (let i = 0; i < 100; i++) {
+    const pages = await walk(jill, address({ ordering: 'title', is_completed: 'true' }));
+    assert.deepEqual(
+      flat(pages).map(({ title }) => title),
+      ['z'],
+      `walk ${i}`,
+    );
+  }
+  isRead = true;
+  await Promise.all(others);
+  await prisma.todo.deleteMany({ where: { ownerId: jill.id } });
+});
+
 test('a search through long todos goes on with the next page, and misses none', async () => {
   const jack = await makeUser('jack');
   const letters = 'abcdefghijklmnopqrstuvwxyzäöü';
