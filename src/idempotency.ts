@@ -9,7 +9,8 @@ const BARE = /^[!#-+\--[\]-~]{1,255}$/;
 /**
  * Gives the answer to the first request of an `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header),
  * by a write that does its work only where none is kept. Requests are the same where they ask the same
- * operation for the same, as it was understood: types of body and white space make no difference.
+ * operation for the same, as it was understood: neither the body's type nor white space nor a default that is
+ * left out makes a difference.
  * @throws {BadIdempotencyKey} {IdempotencyKeyReused} {IdempotencyKeyInUse}
  */
 export async function answerOnce(

@@ -163,7 +163,8 @@ export const SQL = {
     todo AS MATERIALIZED (
       SELECT nextval('todos_id_seq')::int AS id, $2::text AS title, $3::text AS body, $4::boolean AS is_completed,
         $5::text AS date_created, to_char((${NOW})::timestamp(3), 'YYYY-MM-DD') AS last_modified, $1::int AS owner
-      WHERE pg_try_advisory_xact_lock(hashtextextended($6, $1))
+      WHERE NOT EXISTS (SELECT FROM idempotency_keys WHERE user_id = $1 AND key = $6 AND expires_at > ${NOW})
+        AND pg_try_advisory_xact_lock(hashtextextended($6, $1))
     ),
     kept AS (
       INSERT INTO idempotency_keys AS former (user_id, key, fingerprint, answer, expires_at)

@@ -107,6 +107,29 @@ test('what is left out stays left out, whatever its default was', async () => {
   assert.equal((await ask(key, { title: 'a', date_created: '2020-01-01' })).status, 422);
 });
 
+test('a retry in another form is the same request, whatever is left out', async () => {
+  const form = { headers: { 'content-type': FORM }, body: 'title=a' };
+  const cases: [first: SendOptions, ...retries: SendOptions[]][] = [
+    [{}, form, { json: { title: 'a', body: '' } }],
+    [form, {}, { json: { title: 'a', is_completed: false } }],
+  ];
+  for (const [first, ...retries] of cases) {
+    const key = randomUUID();
+    const made = await ask(key, { title: 'a' }, first);
+    assertFirst(made);
+    for (const { json = { title: 'a' }, ...retry } of retries)
+      assertReplay(await ask(key, json as object, retry), made);
+  }
+});
+
+test('a key that is used again costs no id', async () => {
+  const key = randomUUID();
+  const first = await ask(key, fields);
+  for (let i = 0; i < 5; i++) assertReplay(await ask(key, fields), first);
+  assert.equal((await ask(key, { title: 'b' })).status, 422);
+  assert.equal((await ask(randomUUID(), fields)).body.id, first.body.id + 1);
+});
+
 test('text is answered by a key as it is without', async () => {
   for (const text of [
     '<b>"a" & \'b\'</b> \\ /',
