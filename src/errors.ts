@@ -59,10 +59,10 @@ export const IdempotencyKeyReused = createError(
   422,
 );
 export const BodyTooLarge = createError('TODO_BODY_TOO_LARGE', 'Request body is too large.', 413);
-/** A thing is not as the request's `If-Match` expects it. */
+/** A thing is not as the request's `If-Match` or `If-None-Match` expects it. */
 export const PreconditionFailed = createError(
   'TODO_PRECONDITION_FAILED',
-  'The todo has changed since; read it again.',
+  'What is there is not what the request expects; read it again.',
   412,
 );
 /** Too many attempts; the same may be tried again after some seconds. */

@@ -146,7 +146,7 @@ const ERRORS = {
     headers: retryAfter,
     examples: examplesOf({ inUse: new faults.IdempotencyKeyInUse() }),
   }),
-  412: answer(Detail, 'The todo is not as `If-Match` expects it; nothing was done.', {
+  412: answer(Detail, 'What is there is not as `If-Match` or `If-None-Match` expects it; nothing was done.', {
     name: 'PreconditionFailed',
     examples: examplesOf({ changed: new faults.PreconditionFailed() }),
   }),

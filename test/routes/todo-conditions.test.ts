@@ -3,7 +3,7 @@ import { after, type TestContext, test } from 'node:test';
 import { addUser, build, logIn } from '../helper.ts';
 
 const LIST = '/api/v1/todo/';
-const CHANGED = { detail: 'The todo has changed since; read it again.' };
+const CHANGED = { detail: 'What is there is not what the request expects; read it again.' };
 const service = await build({ after: after as TestContext['after'] });
 await addUser(service, 'paul');
 await addUser(service, 'mary');
@@ -55,8 +55,20 @@ test('who has the present state is told so, without a body', async () => {
     assert.ok(answer.headers['x-request-id']);
     const head = await send('HEAD', path, { headers: { 'if-none-match': tags } });
     assert.deepEqual([head.status, head.text, head.headers.etag], [304, '', etag], tags);
+    // Only that of the 200 would be right (RFC 9110, 8.6).
+    assert.equal(head.headers['content-length'], undefined);
   }
-  for (const tags of ['', '"other"', etag.slice(1, -1), etag.slice(0, -1), `${etag.slice(0, -1)}x"`, '"*"', ',,,']) {
+  for (const tags of [
+    '',
+    '"other"',
+    etag.slice(1, -1),
+    etag.slice(0, -1),
+    `${etag.slice(0, -1)}x"`,
+    '"*"',
+    '"a,*,b"',
+    '*, "a"',
+    ',,,',
+  ]) {
     const answer = await send('GET', path, { headers: { 'if-none-match': tags } });
     assert.deepEqual([answer.status, answer.body.title], [200, 'Buy milk'], tags);
   }
@@ -86,7 +98,7 @@ for (const [method, original] of [
     for (const at of [(id: number) => `${LIST}${id}/`, (id: number) => `${LIST}${original}/${id}/`]) {
       const { id, path, etag, todo } = await make();
       const json = { title: 'Buy bread' };
-      for (const tags of ['"other"', `W/${etag}`, '', 'x', etag.slice(1, -1), '"*"']) {
+      for (const tags of ['"other"', `W/${etag}`, '', 'x', etag.slice(1, -1), '"*"', '"a,*,b"', '"a", *']) {
         const answer = await send(method, at(id), { json, headers: { 'if-match': tags } });
         assert.deepEqual([answer.status, answer.body], [412, CHANGED], tags);
       }
@@ -110,6 +122,41 @@ for (const [method, original] of [
     );
   });
 }
+
+test('a change of what must be no more is refused, too', async () => {
+  const { path, etag, todo } = await make();
+  for (const method of ['PATCH', 'PUT', 'DELETE']) {
+    for (const tags of ['*', etag, `W/${etag}`, `"other", ${etag}`]) {
+      const options = { json: { title: 'Buy bread' }, headers: { 'if-none-match': tags } };
+      const answer = await send(method, path, options);
+      assert.deepEqual([answer.status, answer.body], [412, CHANGED], `${method} ${tags}`);
+      assert.equal((await send(method, `${LIST}2147483647/`, options)).status, 404);
+    }
+  }
+  assert.deepEqual((await send('GET', path)).body, todo);
+  const headers = { 'if-none-match': '"other"', 'if-match': etag };
+  assert.equal((await send('PATCH', path, { json: { title: 'Buy bread' }, headers })).status, 200);
+});
+
+test('what is read may be expected, too', async () => {
+  const { path, etag } = await make();
+  const list = `${LIST}?limit=1`;
+  const tags: [string, string][] = [
+    [path, etag],
+    [list, String((await send('GET', list)).headers.etag)],
+  ];
+  for (const [at, known] of tags) {
+    for (const method of ['GET', 'HEAD']) {
+      assert.equal((await send(method, at, { headers: { 'if-match': known } })).status, 200);
+      assert.equal((await send(method, at, { headers: { 'if-match': '*' } })).status, 200);
+      // Asked first (RFC 9110, 13.2.2).
+      const headers = { 'if-match': '"other"', 'if-none-match': known };
+      assert.equal((await send(method, at, { headers })).status, 412);
+      assert.equal((await send(method, at, { headers: { ...headers, 'if-match': known } })).status, 304);
+    }
+  }
+  assert.equal((await send('GET', `${LIST}2147483647/`, { headers: { 'if-match': '"x"' } })).status, 404);
+});
 
 test('fields are judged before what is expected', async () => {
   const { path } = await make();

@@ -3,7 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { pageLinks, readCursor, readOrdering } from '../../../../src/cursors.ts';
 import type { ListQuery, TodoRow } from '../../../../src/database/index.ts';
 import { NotFound, PreconditionFailed } from '../../../../src/errors.ts';
-import { etagOf, isExpected, isKnown } from '../../../../src/etags.ts';
+import { etagOf, isAny, isExpected, isKnown } from '../../../../src/etags.ts';
 import { answerOnce } from '../../../../src/idempotency.ts';
 import { readId } from '../../../../src/ids.ts';
 import type { Static } from '../../../../src/vendor/typebox.ts';
@@ -42,7 +42,7 @@ const routes: FastifyPluginAsyncTypebox = async (fastify) => {
     const links = pageLinks(originOf(request), request.url, request.query.ordering ?? 'id', found);
     if (links) reply.header('link', links);
     reply.header('etag', found.etag);
-    if (isKnown(request.headers['if-none-match'], found.etag)) return reply.code(304).send();
+    if (isKnown(request.headers, found.etag)) return reply.code(304).send();
     return reply.type('application/json; charset=utf-8').send(found.json);
   }
 
@@ -55,7 +55,9 @@ const routes: FastifyPluginAsyncTypebox = async (fastify) => {
       reply.code(201).headers({ location: addressOf(created), etag: etagOfTodo(created) });
       return created;
     }
-    const { answer, isReplay } = await answerOnce(key, 'createTodo', given, (request) =>
+    // With a day that is left out, lest a retry after midnight be another request.
+    const asked = { ...fields, date_created: given.date_created };
+    const { answer, isReplay } = await answerOnce(key, 'createTodo', asked, (request) =>
       addOnce(user.id, fields, request),
     );
     if (isReplay) reply.header('idempotent-replayed', 'true');
@@ -68,7 +70,7 @@ const routes: FastifyPluginAsyncTypebox = async (fastify) => {
     if (!found) throw new NotFound();
     const etag = etagOfTodo(found);
     reply.header('etag', etag);
-    return isKnown(request.headers['if-none-match'], etag) ? reply.code(304).send() : found;
+    return isKnown(request.headers, etag) ? reply.code(304).send() : found;
   }
 
   /** PUT and PATCH differ in what their schemas require. */
@@ -98,12 +100,12 @@ const routes: FastifyPluginAsyncTypebox = async (fastify) => {
 
   /** The todo as it is now, where the client expects it to be just so; the change itself looks again. */
   async function readExpected({ user, params, headers }: TodoRequest): Promise<TodoRow | undefined> {
-    const expected = headers['if-match'];
-    if (expected === undefined) return undefined;
+    const { 'if-match': ifMatch, 'if-none-match': ifNoneMatch } = headers;
+    if (ifMatch === undefined && ifNoneMatch === undefined) return undefined;
     const found = await read(user, readId(params.id));
     if (!found) throw new NotFound();
-    if (!isExpected(expected, etagOfTodo(found))) throw new PreconditionFailed();
-    return expected.trim() === '*' ? undefined : found;
+    if (!isExpected(headers, etagOfTodo(found))) throw new PreconditionFailed();
+    return ifMatch === undefined || isAny(ifMatch) ? undefined : found;
   }
 };
 

@@ -98,18 +98,24 @@ const ETag = {
   description: 'A strong tag of this state (RFC 9110), for `If-None-Match` and `If-Match`.',
   examples: ['"pZGm1Av0IEBKARczz7exkNYsZb8LzaMrV7J32a2fFG4"'],
 };
-const ifNoneMatch = Type.Object({
+const whenRead = Type.Object({
   'If-None-Match': Type.Optional(
     Type.String({
       description: 'The `ETag` of what you have; where it is still so, the answer is 304 without a body.',
     }),
   ),
+  'If-Match': Type.Optional(
+    Type.String({ description: 'The `ETag` of what you want; where it is another now, the answer is 412.' }),
+  ),
 });
-const ifMatch = Type.Object({
+const whenChanged = Type.Object({
   'If-Match': Type.Optional(
     Type.String({
       description: 'The `ETag` of the todo as you know it; where it is another now, nothing is done: 412. `*` is any.',
     }),
+  ),
+  'If-None-Match': Type.Optional(
+    Type.String({ description: 'An `ETag` that the todo must not have; where it has, nothing is done: 412.' }),
   ),
 });
 const Link = {
@@ -140,7 +146,7 @@ export const list = {
   description:
     'Oldest first, or by `ordering`. What filters are given must all hold. A superuser sees the todos of all users.',
   querystring: Parameters,
-  'x-headers': ifNoneMatch,
+  'x-headers': whenRead,
   response: {
     200: answer(Type.Array(Todo), 'The todos.', {
       headers: { Link, ETag },
@@ -152,7 +158,7 @@ export const list = {
       cursor: { cursor: ['Invalid cursor.'] },
     }),
     ...notModified({ Link, ETag }),
-    ...errors(401, 403, 503),
+    ...errors(401, 403, 412, 503),
   },
 };
 
@@ -207,11 +213,11 @@ export const read = {
   summary: 'Read a todo',
   description: "Another user's todo is as one that does not exist.",
   params: Id,
-  'x-headers': ifNoneMatch,
+  'x-headers': whenRead,
   response: {
     200: answer(Todo, 'The todo.', { headers: { ETag }, examples: one }),
     ...notModified({ ETag }),
-    ...errors(401, 403, 404, 503),
+    ...errors(401, 403, 404, 412, 503),
   },
 };
 
@@ -223,7 +229,7 @@ export const replace = {
     'Optional fields that are left out keep their values; but in a form, `is_completed` left out is false, as a box that is not ticked.',
   consumes: BODY_TYPES,
   params: Id,
-  'x-headers': ifMatch,
+  'x-headers': whenChanged,
   body: NewTodo,
   response: {
     200: answer(Todo, 'The todo as it is now.', { headers: { ETag }, examples: one }),
@@ -239,7 +245,7 @@ export const change = {
   description: 'Changes what is given, all of it or, where one field is bad, nothing.',
   consumes: BODY_TYPES,
   params: Id,
-  'x-headers': ifMatch,
+  'x-headers': whenChanged,
   body: TodoChange,
   response: {
     200: answer(Todo, 'The todo as it is now.', {
@@ -257,7 +263,7 @@ export const remove = {
   summary: 'Delete a todo',
   description: 'For good.',
   params: Id,
-  'x-headers': ifMatch,
+  'x-headers': whenChanged,
   response: { 204: Type.Null({ description: 'It is gone.' }), ...errors(401, 403, 404, 412, 413, 503) },
 };
 
