@@ -300,7 +300,8 @@ function transferLog(path: string): void {
   }
 }
 
-function empty(directory: string): void {
+/** Frees the space again. */
+export function empty(directory: string): void {
   rmSync(join(directory, 'ballast'));
 }
 

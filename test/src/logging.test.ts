@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { pino } from 'pino';
 import { loggerOptions } from '../../src/logging.ts';
+import { empty, fill, makeDisk, whyNoDisk } from '../durability.ts';
 
 test('an error is logged with its causes, and without what a driver adds to it', () => {
   const lines: string[] = [];
@@ -18,4 +23,40 @@ test('an error is logged with its causes, and without what a driver adds to it',
   assert.match(err.message, /the query failed.*new row violates/);
   assert.match(err.stack, /logging\.test/);
   assert.ok(!line.includes('argon2id'));
+});
+
+test('a full disk under the log ends nothing, and the log goes on with the space', { skip: whyNoDisk() }, async (t) => {
+  const place = makeDisk(t, 4 * 2 ** 20);
+  const file = join(place, 'service.log');
+  const source = `
+    import { pino } from 'pino';
+    import { loggerOptions } from '${new URL('../../src/logging.js', import.meta.url)}';
+    const { stream, ...options } = loggerOptions('info');
+    const log = pino(options, stream);
+    for (let i = 0; i < 50_000; i++) log.info({ i }, 'while it is full');
+    log.fatal('flushed');
+    process.on('message', () => {
+      for (let i = 0; i < 10; i++) log.info({ i }, 'after');
+      process.disconnect();
+    });
+    process.send('full');`;
+  const descriptor = openSync(file, 'w');
+  const stdio = ['ignore', descriptor, 'inherit', 'ipc'] as const;
+  fill(place, 65_536);
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', source], {
+    stdio: [...stdio],
+    env: { ...process.env, NODE_V8_COVERAGE: '' },
+  });
+  t.after(() => child.kill('SIGKILL'));
+  closeSync(descriptor);
+  const exit = once(child, 'exit');
+  assert.deepEqual((await Promise.race([once(child, 'message'), exit]))[0], 'full');
+  empty(place);
+  child.send('freed');
+  assert.deepEqual(await exit, [0, null]);
+  const lines = readFileSync(file, 'utf8').trimEnd().split('\n');
+  const read = lines.map((line) => JSON.parse(line));
+  assert.ok(read.filter(({ msg }) => msg === 'while it is full').length > 1000, 'what was held back is written');
+  assert.equal(read.at(-1).msg, 'after');
+  assert.equal(read.at(-1).i, 9);
 });
