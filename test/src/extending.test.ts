@@ -9,7 +9,15 @@ import { temporaryDirectory } from '../helper.ts';
 
 // What the service is made of and its tests run on; not what is installed, built or generated.
 const COPIED = ['src', 'plugins', 'routes', 'prisma', 'test', 'benchmarks'];
-const CONFIGURATION = ['package.json', 'tsconfig.json', 'prisma.config.ts', 'biome.json', 'bundle.js', '.gitignore'];
+const CONFIGURATION = [
+  'package.json',
+  'package-lock.json',
+  'tsconfig.json',
+  'prisma.config.ts',
+  'biome.json',
+  'build.js',
+  '.gitignore',
+];
 
 const page = readFileSync(packagePath('docs/extending.md'), 'utf8');
 const section = page.slice(page.indexOf('## A resource of your own')).split(/^## /m)[1] as string;
@@ -62,6 +70,7 @@ test('a resource by the page on it, word for word', async (t) => {
     return stdout;
   };
   assert.match(String(commands.map(run).at(-1)), /^\S+ pass [1-9]\d*\n\S+ fail 0$/m);
+  run('node build.js --check');
   const written = steps.filter(({ path }) => path.endsWith('.ts')).map(({ path }) => path);
   run(`npx biome check ${written.join(' ')}`);
 
