@@ -16,7 +16,8 @@ COPY . .
 RUN npm run generate && npm run build
 
 FROM node:${NODE_VERSION}-slim
-ENV NODE_ENV=production HOST=0.0.0.0 DATABASE_URL=file:/data/todo.db
+# All other settings have their defaults, so that a file that is mounted at /app/.env can set them.
+ENV NODE_ENV=production HOST=0.0.0.0
 WORKDIR /app
 COPY package.json prisma.config.ts ./
 COPY bin bin
@@ -27,11 +28,11 @@ COPY --from=build /app/dist/src dist/src
 COPY --from=build /app/dist/plugins dist/plugins
 COPY --from=build /app/dist/routes dist/routes
 # The image's user "node", by number, so that an orchestrator can see that it is not root.
-RUN mkdir /data && chown 1000:1000 /data
+RUN mkdir /data && chown 1000:1000 /data && ln -s /data data
 USER 1000:1000
 VOLUME /data
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s \
-  CMD ["node", "-e", "fetch('http://127.0.0.1:' + (process.env.PORT || 8000) + '/readyz').then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
+  CMD ["node", "--env-file-if-exists=/app/.env", "-e", "fetch('http://127.0.0.1:' + (process.env.PORT || 8000) + '/healthz').then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
 ENTRYPOINT ["node", "--max-semi-space-size=4", "--single-threaded-gc", "/app/bin/todo-api.js"]
 CMD ["serve"]

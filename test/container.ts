@@ -2,7 +2,17 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -269,6 +279,14 @@ async function tryImage() {
     console.log((await run(['migrate'], shared)).trim());
     assert.equal(await run(['migrate'], shared), 'No migrations to apply.\n');
     stop = await serve(shared);
+    assert.equal((await send(origin, 'POST', '/api/token', { json: {} })).status, 400);
+    await stop();
+
+    console.log('\nPostgreSQL, by a mounted .env');
+    const lines = Object.entries(shared).map(([name, value]) => `${name}='${value}'\n`);
+    writeFileSync(join(image.root, image.workdir, '.env'), lines.join(''));
+    assert.equal(await run(['migrate'], {}), 'No migrations to apply.\n');
+    stop = await serve({});
     assert.equal((await send(origin, 'POST', '/api/token', { json: {} })).status, 400);
     await stop();
   } finally {
