@@ -46,15 +46,17 @@ export default fp(
         : undefined;
 
     async function attempt(request: FastifyRequest, { username, password }: Credentials) {
+      // The socket of a client that has gone has none any more.
+      const address = request.ip;
       const isAwaited = () => !request.socket.destroyed;
       const run = () => attemptLogin(prisma, username, password, isAwaited);
-      const attempted = throttle ? throttle.logIn(request.ip, username, run) : run();
+      const attempted = throttle ? throttle.logIn(address, username, run) : run();
       const { login, userId } = await attempted.catch((error) => {
         if (error instanceof Throttled) request.audit('login.throttled');
         throw error;
       });
       // Never the name that was typed: it may be a password.
-      if (!login) request.audit('login.failed', { userId });
+      if (!login) request.audit('login.failed', { userId, address });
       return login;
     }
 

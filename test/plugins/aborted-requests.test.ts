@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict';
+import { connect } from 'node:net';
+import { test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
+import { openDatabase } from '../../src/database/index.ts';
+import { createUser } from '../../src/users.ts';
+import { configure, makeDatabase, PASSWORD, send, temporaryDirectory } from '../helper.ts';
+import { freePort } from '../ports.ts';
+import { startServer } from '../src/helper.ts';
+
+const CLIENTS = 20;
+
+test('requests that their clients give up are logged and counted, each once, with their address', async (t) => {
+  const settings = await makeDatabase(t);
+  const { prisma, close } = await openDatabase(configure(settings));
+  await createUser(prisma, { username: 'paul', email: '', password: PASSWORD, isSuperuser: false });
+  await close();
+  const metricsPort = await freePort();
+  const server = await startServer(t, {
+    settings: { ...settings, SHUTDOWN_DELAY: '0', LOG_LEVEL: 'info', METRICS_PORT: String(metricsPort) },
+    directory: temporaryDirectory(t),
+  });
+  const { hostname, port } = new URL(server.origin);
+  const body = JSON.stringify({ username: 'paul', password: 'wrong' });
+  const head = `POST /api/token HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n`;
+  for (let i = 0; i < CLIENTS; i++) {
+    const socket = connect(Number(port), hostname, () => socket.write(head + body));
+    socket.on('error', () => {});
+    setTimeout(30).then(() => socket.destroy());
+  }
+  const lines = () =>
+    server
+      .log()
+      .split('\n')
+      .filter((line) => line.includes('"/api/token"') && line.includes('"request"'))
+      .map((line) => JSON.parse(line));
+  while (lines().length < CLIENTS) await setTimeout(20);
+  // What is still under way may not be told again.
+  await setTimeout(500);
+  assert.equal(lines().length, CLIENTS);
+  const given = lines().filter(({ status }) => status === 499);
+  assert.ok(given.length > 0);
+  for (const { method, route, ms } of given) {
+    assert.deepEqual([method, route], ['POST', '/api/token']);
+    assert.ok(ms > 0);
+  }
+  const metrics = await send(`http://127.0.0.1:${metricsPort}`, 'GET', '/metrics');
+  const counts = [...metrics.text.matchAll(/^http_request_duration_seconds_count\{.*"\/api\/token".*\} (\d+)$/gm)];
+  assert.equal(
+    counts.reduce((sum, [, count]) => sum + Number(count), 0),
+    CLIENTS,
+  );
+  for (const line of server
+    .log()
+    .split('\n')
+    .filter((line) => line.includes('login.failed'))) {
+    assert.equal(JSON.parse(line).address, '127.0.0.1');
+  }
+});
