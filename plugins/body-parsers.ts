@@ -77,6 +77,8 @@ const LOSSLESS: ParseOptions = {
 };
 
 function hasNumber(value: unknown): boolean {
+  // It is no object of fields, and refused.
+  if (Array.isArray(value)) return false;
   return typeof value === 'object' && value !== null
     ? Object.values(value).some((field) => typeof field === 'number')
     : typeof value === 'number';
@@ -84,7 +86,6 @@ function hasNumber(value: unknown): boolean {
 
 function keepDigits(value: unknown, lossless: unknown): unknown {
   if (typeof value === 'number') return lossless;
-  if (Array.isArray(value)) return value;
   const numbers = Object.entries(lossless as object).filter(([, field]) => field instanceof JsonNumber);
   return Object.fromEntries([...Object.entries(value as object), ...numbers]);
 }

@@ -15,7 +15,7 @@ import {
 
 const BEARER = 'Bearer realm="api"';
 
-// There was no credential; or an event of its own says it.
+// Not audited: no credential was sent, or the log-in has an event of its own.
 const SILENT = new Set<string>([new NotAuthenticated().code, new NoActiveAccount().code]);
 
 /** Gives every error its shape on the wire: `{"detail": …}`, or an object of messages by field. */

@@ -7,7 +7,7 @@ import type { TObject } from '../src/vendor/typebox.ts';
 
 declare module 'fastify' {
   interface FastifySchema {
-    /** Request headers for the document alone: what of them is no condition is one that does not hold. */
+    /** Request headers for the document alone; the route itself reads them. */
     'x-headers'?: TObject;
   }
 }
@@ -63,11 +63,11 @@ export default fp(
         },
       },
       // Every path answers with and without its trailing slash; the document has it without.
-      transform: ({ schema, url }) => ({
+      transform: ({ schema: { 'x-headers': headers, ...schema } = {}, url }) => ({
         schema: {
           ...schema,
-          ...(schema?.['x-headers'] && { headers: schema['x-headers'] }),
-          response: { ...errors(400), ...(schema?.response as object), ...errors(431, 500) },
+          ...(headers && { headers }),
+          response: { ...errors(400), ...(schema.response as object), ...errors(431, 500) },
         },
         url: url.replace(/(?<=.)\/$/, ''),
       }),

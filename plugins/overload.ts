@@ -11,7 +11,7 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Whether the route answers however great the load. */
     always?: boolean;
-    /** Whether it is about a password, which waits for its hash. */
+    /** Whether it hashes a password; refused at once where too many wait for that. */
     hashes?: boolean;
   }
 }

@@ -3,6 +3,7 @@ import { type Config, loadConfig } from './config.ts';
 import { openDatabase, type Prisma } from './database/index.ts';
 import { CommandError } from './errors.ts';
 import { findPasswordFaults, type Person } from './password-policy.ts';
+import { normaliseUsername } from './users.ts';
 
 /** Runs an action on the configured database, and closes it after. */
 export async function withDatabase<Result>(
@@ -22,7 +23,7 @@ export async function withDatabase<Result>(
  * @throws {CommandError} where there is none
  */
 export async function findUser(prisma: Prisma, username: string) {
-  const user = await prisma.user.findUnique({ where: { username: username.normalize('NFKC') } });
+  const user = await prisma.user.findUnique({ where: { username: normaliseUsername(username) } });
   if (!user) throw new CommandError(`There is no user ${username}.`);
   return user;
 }

@@ -103,14 +103,22 @@ export function trim(text: string): string {
 type Normaliser = (value: unknown) => unknown;
 
 function normaliserOf(
-  schema: TSchema & { type?: string | string[]; format?: string; 'x-accepts-day'?: boolean },
+  schema: TSchema & {
+    type?: string | string[];
+    format?: string;
+    items?: { enum?: unknown };
+    description?: string;
+    'x-accepts-day'?: boolean;
+  },
 ): Normaliser {
   if (schema.type === 'boolean') return toFlag;
   if (schema.format === 'int32') return toRowId;
   if (schema.type === 'integer') return toInteger;
-  if (schema.type?.includes('array')) return toWords;
+  if (schema.type?.includes('array') && schema.items?.enum) return toWords;
   if (schema.format === 'date') return toDay;
   if (schema.format === 'date-time') return schema['x-accepts-day'] ? toSince : toInstant;
+  if (schema.type !== 'string')
+    throw new TypeError(`Fields of type ${schema.type} are not known: ${schema.description}`);
   return schema.format === 'password' ? toText : (value) => trimmed(toText(value));
 }
 
@@ -128,6 +136,7 @@ function toFlag(value: unknown): unknown {
 }
 
 function toInteger(value: unknown): unknown {
+  if (value instanceof JsonNumber) return Number.isInteger(value.value) ? value.value : value;
   const text = trimmed(value);
   return typeof text === 'string' && /^[+-]?\d{1,15}$/.test(text) ? Number(text) : value;
 }
@@ -177,6 +186,7 @@ export function isText(text: string, maxLength: number): boolean {
 /**
  * Compiles an object schema into a function that takes what a client sent and gives what the schema
  * may judge: only the known fields, each in its field's own form where it can be brought into it.
+ * @throws {TypeError} where a field is of no kind that is known here
  */
 export function compileNormaliser(schema: TObject): (input: object) => object {
   const fields = Object.entries(schema.properties).map(([name, field]) => ({

@@ -34,9 +34,9 @@ const EVENT_LOOP: EventLoop = {
 };
 
 /**
- * Admits in each turn of the event loop as many requests as it can answer in 100 ms, at what one of late has
- * cost, and 20 at least; in up to a second, where to refuse the others takes over a tenth of that. What only
- * waits, for a password's hash or for the database, is no cost.
+ * Admits in each turn of the event loop max(turn / cost, 20) requests: `cost` is what one of late has taken of the
+ * event loop, and `turn` is 100 ms, or ten times as long as it takes to refuse the others, up to a second. What
+ * only waits, for a password's hash or for the database, is no cost.
  */
 export function createAdmission(eventLoop: EventLoop = EVENT_LOOP): Admission {
   let isTurn = false;

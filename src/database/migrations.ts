@@ -44,6 +44,11 @@ export function findNextMigration(migrations: Migration[], applied: AppliedMigra
   applied.forEach(({ migration_name: name, checksum, finished_at }, index) => {
     const migration = migrations[index];
     if (name !== migration?.name) {
+      if (migration && migrations.some((other) => other.name === name)) {
+        throw new MigrationError(
+          `Migration ${migration.name} comes before ${name}, which is applied already. Give it a later time.`,
+        );
+      }
       throw new MigrationError(`The database has migration ${name}, which this version of the service does not know.`);
     }
     if (checksum !== migration.checksum) {

@@ -26,7 +26,7 @@ export function trustReads(connection: Sqlite.Database): TrustedReads {
   let waiting: ((outcome?: Promise<never>) => void)[] = [];
   let isChecked = false;
 
-  /** Holds for what is asked for until the microtasks of the check are done, and no new request was taken up. */
+  /** What it finds holds until the present microtasks end: no request that came later can see it. */
   function check(): void {
     if (waiting.length === 0) return;
     const answered = waiting;

@@ -4,7 +4,18 @@ import fc from 'fast-check';
 import Fastify from 'fastify';
 import { Type } from 'typebox';
 import validation from '../../plugins/validation.ts';
-import { Day, Flag, FormFields, isDay, JsonNumber, notAnObject, Secret, Text, trim } from '../../src/fields.ts';
+import {
+  compileNormaliser,
+  Day,
+  Flag,
+  FormFields,
+  isDay,
+  JsonNumber,
+  notAnObject,
+  Secret,
+  Text,
+  trim,
+} from '../../src/fields.ts';
 
 const Thing = Type.Object({
   title: Text({ minLength: 1, maxLength: 100, description: '' }),
@@ -167,8 +178,18 @@ table('a day', 'day', [
   [null, NULL],
 ]);
 
+test('a field of an unknown kind is refused when the route is made', () => {
+  for (const field of [Type.Number(), Type.Array(Type.String()), Type.Object({}), Type.Null()]) {
+    assert.throws(() => compileNormaliser(Type.Object({ field })), TypeError);
+  }
+});
+
 const INVALID_INTEGER = refused('A valid integer is required.');
-table('an integer, which comes as text', 'limit', [
+table('an integer, as text or as a number', 'limit', [
+  [number('3'), 3],
+  [number('3.0'), 3],
+  [number('3.5'), INVALID_INTEGER],
+  [number('1e999'), INVALID_INTEGER],
   ['1', 1],
   ['+5', 5],
   ['007', 7],

@@ -165,7 +165,7 @@ suite('the next migration', () => {
   test('is none where the database is of another version', () => {
     const wrong: [Parameters<typeof findNextMigration>, string][] = [
       [[[first], [applied(first), applied(second)]], 'The database has migration 2_second, which'],
-      [[[first, second], [applied(second)]], 'The database has migration 2_second, which'],
+      [[[first, second], [applied(second)]], 'Migration 1_first comes before 2_second, which is applied already.'],
       [[[], [applied(first)]], 'The database has migration 1_first, which'],
       [[[{ ...first, checksum: 'x' }, second], [applied(first)]], 'Migration 1_first was changed'],
       [[[first, second], [applied(first, null)]], 'Migration 1_first was begun and not finished.'],
@@ -210,7 +210,7 @@ suite('a database of another version is refused, and not touched', () => {
       'where a migration came between those that were applied',
       newer,
       { '1_first': FIRST, '2_second': SECOND, '9_newer': '' },
-      'The database has migration 9_newer, which this version of the service does not know.',
+      'Migration 2_second comes before 9_newer, which is applied already. Give it a later time.',
     ],
     [
       'where a migration was begun and not finished',

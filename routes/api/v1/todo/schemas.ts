@@ -99,13 +99,13 @@ const ETag = {
   examples: ['"pZGm1Av0IEBKARczz7exkNYsZb8LzaMrV7J32a2fFG4"'],
 };
 const whenRead = Type.Object({
+  'If-Match': Type.Optional(
+    Type.String({ description: 'The `ETag` of what you want; where it is another now, the answer is 412.' }),
+  ),
   'If-None-Match': Type.Optional(
     Type.String({
       description: 'The `ETag` of what you have; where it is still so, the answer is 304 without a body.',
     }),
-  ),
-  'If-Match': Type.Optional(
-    Type.String({ description: 'The `ETag` of what you want; where it is another now, the answer is 412.' }),
   ),
 });
 const whenChanged = Type.Object({

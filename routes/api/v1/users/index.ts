@@ -8,7 +8,7 @@ const routes: FastifyPluginAsyncTypebox = async (fastify) => {
   const { config, prisma } = fastify;
   if (config.REGISTRATION === 'closed') return;
 
-  fastify.post('/', { schema: schemas.register }, async (request, reply) => {
+  fastify.post('/', { schema: schemas.register, config: { hashes: true } }, async (request, reply) => {
     const { username, email = '', password } = request.body;
     await fastify.throttleRegistration(request);
     const account = await checkAccount({ username, email, password });

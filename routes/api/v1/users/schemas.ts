@@ -73,7 +73,7 @@ const NewAccount = Type.Object(
 export const register = {
   operationId: 'register',
   summary: 'Make an account',
-  description: 'There where registration is open (`REGISTRATION`). Attempts are limited by address.',
+  description: 'Only where registration is open (`REGISTRATION`). Attempts are limited by address.',
   tags: ['Accounts'],
   security: [],
   consumes: BODY_TYPES,

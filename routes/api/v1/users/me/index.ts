@@ -14,8 +14,8 @@ const routes: FastifyPluginAsyncTypebox = async (fastify) => {
 
   fastify.get('/', { schema: schemas.read }, onRead);
   fastify.patch('/', { schema: schemas.change }, onChange);
-  fastify.post('/password', { schema: schemas.changePassword }, onChangePassword);
-  fastify.delete('/', { schema: schemas.remove }, onRemove);
+  fastify.post('/password', { schema: schemas.changePassword, config: { hashes: true } }, onChangePassword);
+  fastify.delete('/', { schema: schemas.remove, config: { hashes: true } }, onRemove);
 
   async function onRead({ user: { id } }: FastifyRequest) {
     return toAccount(await prisma.user.findUniqueOrThrow({ where: { id } }));
