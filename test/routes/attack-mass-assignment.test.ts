@@ -169,9 +169,14 @@ function withoutMade(row: Row): Row {
 }
 
 const KINDS = [Object, Array, Function, String, Number, Boolean, Date, RegExp, Map, Set, Promise, Error, Buffer];
-/** Whatever a polluted prototype would show in. */
+/** Whatever a polluted prototype would show in: of each property its name, value and accessors, themselves. */
 const describePrototypes = () =>
-  KINDS.flatMap((kind) => [Object.getOwnPropertyDescriptors(kind), Object.getOwnPropertyDescriptors(kind.prototype)]);
+  KINDS.flatMap((kind) => [kind, kind.prototype]).flatMap((thing) =>
+    Reflect.ownKeys(thing).flatMap((key) => {
+      const { value, get, set } = Object.getOwnPropertyDescriptor(thing, key) as PropertyDescriptor;
+      return [key, value, get, set];
+    }),
+  );
 const unpolluted = describePrototypes();
 
 /** A request by which something is written. */
