@@ -20,8 +20,16 @@ export default fp(
     if (fastify.config.METRICS_PORT === undefined) return;
     const { createMetrics } = await import('../src/metrics.ts');
     const { prisma } = fastify;
+    let counting: Promise<number> | undefined;
+    const countSessions = () => prisma.session.count({ where: { expiresAt: { gt: new Date() } }, take: MAX_SESSIONS });
     const metrics = createMetrics({
-      countSessions: () => prisma.session.count({ where: { expiresAt: { gt: new Date() } }, take: MAX_SESSIONS }),
+      // One count at a time, lest scrapes take the connections of a database that is slow.
+      countSessions: () => {
+        counting ??= countSessions().finally(() => {
+          counting = undefined;
+        });
+        return counting;
+      },
       countShed: () => fastify.shedRequests,
       poolUse: fastify.poolUse,
     });

@@ -22,8 +22,8 @@ export default fp(
       requestHook(span, request) {
         const route = routeOf(request);
         span.updateName(`${request.method} ${route}`);
-        // Without the query.
-        span.setAttribute('url.path', request.url.split('?', 1)[0] as string);
+        // Without the query, and what a proxy's form of a request has before the path.
+        span.setAttribute('url.path', request.url.split('?', 1)[0]?.replace(/^[a-z]+:\/\/[^/]*/i, '') as string);
         request.log = request.log.child({ traceId: span.spanContext().traceId });
       },
     });

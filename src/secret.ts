@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type Config, ConfigError } from './config.ts';
 import { databasePath } from './database/index.ts';
-import { draftOf, makeDirectoryOf } from './files.ts';
+import { draftOf, makeDirectoryOf, nameDraft } from './files.ts';
 
 /** The configured secret, or the one that is kept beside the database. */
 export function secretKeyOf(config: Config): string {
@@ -30,11 +30,11 @@ export function readOrCreateSecret(path: string): string {
   const draft = draftOf(path);
   writeFileSync(draft, `${randomBytes(48).toString('base64url')}\n`, { mode: 0o600, flag: 'wx', flush: true });
   try {
-    linkSync(draft, path);
+    nameDraft(draft, path);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   } finally {
-    rmSync(draft);
+    rmSync(draft, { force: true });
   }
   return readSecret(path);
 }

@@ -4,7 +4,7 @@ import type { FastifyBaseLogger } from 'fastify';
 import { ConfigError } from './config.ts';
 import { version } from './package.ts';
 
-const LAST_SPANS_MS = 5000;
+const LAST_SPANS_MS = 2000;
 
 /** What makes spans, and the function that sends the last of them and ends it. */
 export interface Tracing {

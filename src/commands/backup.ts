@@ -1,3 +1,4 @@
+import { constants } from 'node:os';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { loadConfig } from '../config.ts';
@@ -11,6 +12,7 @@ export function backup(program: Command) {
     .option('-f, --force', 'overwrite the file')
     .action(async (file: string, { force = false }: { force?: boolean }) => {
       const path = sqlitePathOr((address) => `pg_dump --format=custom --file=${quote(file)} ${address}`);
+      endOnSignal();
       const { backUpSqlite } = await import('../database/backup.ts');
       await backUpSqlite(path, resolve(file), { overwrite: force });
       console.log(`Backed up to ${file}.`);
@@ -26,10 +28,18 @@ export function restore(program: Command) {
       const path = sqlitePathOr(
         (address) => `pg_restore --single-transaction --no-owner --dbname=${address} ${quote(file)}`,
       );
+      endOnSignal();
       const { restoreSqlite } = await import('../database/backup.ts');
       const former = await restoreSqlite(resolve(file), path, { force });
       console.log(`Restored ${file}.${former ? ` What was there is kept as ${former}.` : ''}`);
     });
+}
+
+/** Ends by `process.exit`, at which what is half done is removed; a signal alone leaves it. */
+function endOnSignal(): void {
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => process.exit(128 + constants.signals[signal]));
+  }
 }
 
 /** The file of the configured database; for PostgreSQL says which of its own tools does it. */
@@ -46,9 +56,15 @@ function withoutPassword(url: string): string {
   address.password = '';
   // What is left of a password that was not encoded.
   address.hash = '';
-  for (const name of ['password', 'sslpassword']) address.searchParams.delete(name);
+  for (const [name, value] of [...address.searchParams]) {
+    if (!LIBPQ.has(name) || (name === 'sslmode' && !SSL_MODES.has(value))) address.searchParams.delete(name);
+  }
   return address.href;
 }
+
+// What PostgreSQL's own tools know, and node-pg or Prisma too; they refuse all else.
+const LIBPQ = new Set('host port dbname user sslmode sslrootcert sslcert sslkey application_name options'.split(' '));
+const SSL_MODES = new Set('disable allow prefer require verify-ca verify-full'.split(' '));
 
 /** For a shell. */
 function quote(text: string): string {

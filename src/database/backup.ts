@@ -3,18 +3,19 @@ import {
   chmodSync,
   chownSync,
   existsSync,
-  linkSync,
+  lstatSync,
+  readlinkSync,
   realpathSync,
   renameSync,
   rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { CommandError } from '../errors.ts';
-import { draftOf, makeDirectoryOf, syncToDisk } from '../files.ts';
-import { describeFault } from './errors.ts';
+import { draftOf, keepAs, makeDirectoryOf, nameDraft, syncToDisk } from '../files.ts';
+import { describeFault, isDiskFull } from './errors.ts';
 import {
   type AppliedMigration,
   findNextMigration,
@@ -35,16 +36,15 @@ const ALL_PAGES = 0x7fffffff;
  */
 export async function backUpSqlite(path: string, file: string, { overwrite = false } = {}): Promise<void> {
   refuseSame(path, file);
-  if (!overwrite && existsSync(file)) throw new CommandError(`${file} exists.`);
-  const draft = draftOf(file);
-  try {
+  const present = statSync(file, { throwIfNoEntry: false });
+  if (present && !overwrite) throw new CommandError(`${file} exists.`);
+  if (present && !present.isFile()) throw new CommandError(`${file} is no file.`);
+  await withDraft(file, async (draft) => {
     await copyDatabase(path, draft);
-    // A link fails where the file was made meanwhile.
+    // Fails where the file was made meanwhile.
     if (overwrite) renameSync(draft, file);
-    else linkSync(draft, file);
-  } finally {
-    rmSync(draft, { force: true });
-  }
+    else nameDraft(draft, file);
+  });
   syncToDisk(dirname(file));
 }
 
@@ -57,28 +57,52 @@ export async function backUpSqlite(path: string, file: string, { overwrite = fal
 export async function restoreSqlite(file: string, path: string, { force = false } = {}): Promise<string | undefined> {
   accessSync(file);
   refuseSame(path, file);
-  makeDirectoryOf(path);
-  // What a link names is replaced, not the link.
-  const place = existsSync(path) ? realpathSync(path) : path;
+  const place = placeOf(path);
+  makeDirectoryOf(place);
   const lock = existsSync(place) ? lockOut(place, force) : undefined;
-  const draft = draftOf(place);
   try {
-    await copyDatabase(file, draft);
-    const former = `${place}.replaced-${new Date().toISOString().replaceAll(/[-:.]/g, '')}`;
-    // A log that was left would be taken for the new database's.
-    if (!lock) moveCompanions(place, former);
-    return replace(place, draft, former) ? former : undefined;
+    return await withDraft(place, async (draft) => {
+      await copyDatabase(file, draft);
+      const former = `${place}.replaced-${new Date().toISOString().replaceAll(/[-:.]/g, '')}`;
+      // A log that was left would be taken for the new database's.
+      if (!lock) moveCompanions(place, former);
+      return replace(place, draft, former) ? former : undefined;
+    });
   } finally {
     // Whoever opened the former database meanwhile cannot write to it: SQLite sees that it has moved.
     lock?.close();
-    rmSync(draft, { force: true });
     syncToDisk(dirname(place));
   }
 }
 
+/** Has a draft of a file, which is gone after, also where the process is ended meanwhile by `process.exit`. */
+async function withDraft<Result>(file: string, use: (draft: string) => Promise<Result>): Promise<Result> {
+  const draft = draftOf(file);
+  const remove = () => {
+    for (const suffix of ['', ...COMPANIONS]) rmSync(draft + suffix, { force: true });
+  };
+  process.once('exit', remove);
+  try {
+    return await use(draft);
+  } finally {
+    process.off('exit', remove);
+    remove();
+  }
+}
+
 function refuseSame(path: string, file: string): void {
-  const [a, b] = [path, file].map((name) => statSync(name, { throwIfNoEntry: false }));
-  if (a && b && a.dev === b.dev && a.ino === b.ino) throw new CommandError(`${file} is the database itself.`);
+  const b = statSync(file, { throwIfNoEntry: false });
+  for (const suffix of ['', ...COMPANIONS]) {
+    const a = statSync(path + suffix, { throwIfNoEntry: false });
+    if (a && b && a.dev === b.dev && a.ino === b.ino) throw new CommandError(`${file} is the database itself.`);
+  }
+}
+
+/** What a link names is replaced, not the link. */
+function placeOf(path: string): string {
+  if (existsSync(path)) return realpathSync(path);
+  const isLink = lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink();
+  return isLink ? resolve(dirname(path), readlinkSync(path)) : path;
 }
 
 /** Holds for itself alone a database that has no log beside it, until it is closed. */
@@ -97,6 +121,7 @@ function lockOut(path: string, force: boolean): Sqlite.Database | undefined {
     if ((error as { code?: string }).code === 'SQLITE_BUSY') {
       throw new CommandError(`${path} is in use. Stop the service, and all else that has it open.`);
     }
+    if (isDiskFull(error)) throw new CommandError(`${path} cannot be locked: the disk is full. Make room first.`);
     if (force) return undefined;
     throw new CommandError(
       `${path} cannot be locked (${describeFault(error)}), so whether it is in use cannot be known. Stop the service, and give --force.`,
@@ -113,10 +138,20 @@ function replace(path: string, draft: string, former: string): boolean {
   const isThere = existsSync(path);
   const { uid, gid, mode } = statSync(isThere ? path : dirname(path));
   if (isThere) chmodSync(draft, mode & 0o777);
-  if (process.getuid?.() === 0) chownSync(draft, uid, gid);
-  if (isThere) linkSync(path, former);
+  if (isThere || process.getuid?.() === 0) giveTo(draft, uid, gid, path);
+  if (isThere) keepAs(path, former);
   renameSync(draft, path);
   return isThere;
+}
+
+function giveTo(draft: string, uid: number, gid: number, path: string): void {
+  try {
+    chownSync(draft, uid, gid);
+  } catch {
+    throw new CommandError(
+      `${path} belongs to another user, who could not open it any more. Restore it as them, or as root.`,
+    );
+  }
 }
 
 /** Copies a database to a new file, verifies the copy, and waits until it is on the disk. */
@@ -140,7 +175,6 @@ async function copyDatabase(from: string, to: string): Promise<void> {
     }
     syncToDisk(to);
   } catch (error) {
-    for (const suffix of ['', ...COMPANIONS]) rmSync(to + suffix, { force: true });
     const isOurs = error instanceof MigrationError || error instanceof CommandError;
     const reason = isOurs ? error.message : describeFault(error);
     throw reason ? new CommandError(`${from} cannot be copied: ${reason}`) : error;

@@ -61,6 +61,9 @@ export function isUnprepared(error: unknown): boolean {
 
 const NO_ROOM_FOR_INDEX = 'SQLITE_IOERR_SHMSIZE';
 
+/** Whether SQLite found no room on the disk. */
+export const isDiskFull = (error: unknown) => hasCode(error, new Set(['SQLITE_FULL', NO_ROOM_FOR_INDEX]));
+
 const BUSY = new Set<unknown>([
   'SQLITE_BUSY', // another process holds the lock
   'SQLITE_BUSY_SNAPSHOT',

@@ -102,6 +102,22 @@ test('live sessions are counted, and left out where the database does not tell',
   assert.deepEqual(Object.keys(await read('nodejs_eventloop_lag_p99_seconds')), ['nodejs_eventloop_lag_p99_seconds']);
 });
 
+test('scrapes at once share one count of the sessions', {
+  skip: !isOnPostgresql && 'this run is on SQLite',
+}, async (t) => {
+  const { service, read } = await measured(t);
+  const { prisma, poolUse } = service.app;
+  const busy = () => (poolUse?.().total ?? 0) - (poolUse?.().idle ?? 0);
+  await prisma.$transaction(async (tx) => {
+    await tx.$executeRaw`LOCK TABLE sessions`;
+    const scrapes = Array.from({ length: 5 }, () => read('todo_sessions'));
+    await setTimeout(300);
+    assert.equal(busy(), 2, 'the lock, and one count');
+    assert.deepEqual(await Promise.all(scrapes), Array(5).fill({}));
+  });
+  assert.deepEqual(await read('todo_sessions'), { todo_sessions: '0' });
+});
+
 function breakSessions({ app }: TestApp) {
   return app.prisma.$executeRaw`ALTER TABLE sessions RENAME TO gone`;
 }

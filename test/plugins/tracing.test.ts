@@ -9,6 +9,7 @@ import { ConfigError } from '../../src/config.ts';
 import { isTracingOn, startTracing } from '../../src/tracing.ts';
 import { addUser, build, logIn, makeDatabase, PASSWORD, temporaryDirectory } from '../helper.ts';
 import { startServer } from '../src/helper.ts';
+import { exchange } from './helper-socket.ts';
 
 const { cache } = createRequire(import.meta.url);
 
@@ -86,13 +87,18 @@ async function trace(t: TestContext, run: (service: Awaited<ReturnType<typeof bu
 }
 
 test('each request is a span with its method, route and status, and with no secret', async (t) => {
-  const secrets: string[] = [PASSWORD];
+  const secrets: string[] = [PASSWORD, 'secret-url'];
   const { spans, resource, text } = await trace(t, async (service) => {
     await addUser(service, 'paul');
     const { token, access, refresh } = await logIn(service, 'paul');
     secrets.push(token, access, refresh);
     await service.send('GET', '/api/v1/todo/7/?cursor=secret-cursor', { authorization: `Token ${token}` });
     await service.send('GET', '/api/v1/todo', { authorization: `Bearer ${access}` });
+    // In the form for proxies, which may hold a credential.
+    await exchange(
+      service.origin,
+      'GET http://paul:secret-url@x/healthz?a=b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n',
+    );
     await service.send('GET', '/nothing');
     await service.app.prisma.$executeRaw`ALTER TABLE todos RENAME TO gone`;
     await service.send('POST', '/api/v1/todo', { authorization: `Token ${token}`, json: { title: 'x' } });
@@ -114,6 +120,7 @@ test('each request is a span with its method, route and status, and with no secr
     ['POST /api/jwt/token', 2, '/api/jwt/token', '/api/jwt/token/', 200, 0],
     ['GET /api/v1/todo/:id(^\\d+$)', 2, '/api/v1/todo/:id(^\\d+$)', '/api/v1/todo/7/', 404, 0],
     ['GET /api/v1/todo', 2, '/api/v1/todo', '/api/v1/todo', 200, 0],
+    ['GET /healthz', 2, '/healthz', '/healthz', 200, 0],
     ['POST /api/v1/todo', 2, '/api/v1/todo', '/api/v1/todo', 500, 2],
   ]);
   for (const secret of [...secrets, 'secret-cursor']) assert.ok(!text.includes(secret), `${secret} in the traces`);

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
-import {
+import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import fs, {
   chmodSync,
   copyFileSync,
   existsSync,
@@ -12,18 +14,22 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
+import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
 import { suite, type TestContext, test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import Sqlite from 'better-sqlite3';
 import { backUpSqlite, restoreSqlite } from '../../src/database/backup.ts';
 import { openDatabase } from '../../src/database/index.ts';
 import { readMigrations } from '../../src/database/migrations.ts';
 import { migrateSqlite } from '../../src/database/sqlite.ts';
 import { CommandError } from '../../src/errors.ts';
+import { readOrCreateSecret } from '../../src/secret.ts';
 import { configure, isOnPostgresql, makeDatabase, SECRET_KEY, temporaryDirectory } from '../helper.ts';
-import { insertUser, run, startServer } from './helper.ts';
+import { insertUser, run, start, startServer } from './helper.ts';
 
-const ON_SQLITE = { skip: isOnPostgresql && 'this run is on PostgreSQL', concurrency: 2 };
+const ON_SQLITE = { skip: isOnPostgresql && 'this run is on PostgreSQL' };
 
 interface Place {
   /** holds the database `todo.db` and nothing else */
@@ -55,6 +61,18 @@ function namesIn(path: string): string[] {
   const names = connection.prepare<[], string>('SELECT username FROM users ORDER BY id').pluck().all();
   connection.close();
   return names;
+}
+
+/** Has a function of the file system fail, for the whole process, until the test is over. */
+function mockFs(t: TestContext, name: 'linkSync' | 'chownSync', code: string): void {
+  const { mock } = t.mock.method(fs, name, () => {
+    throw Object.assign(new Error(code), { code });
+  });
+  syncBuiltinESMExports();
+  t.after(() => {
+    mock.restore();
+    syncBuiltinESMExports();
+  });
 }
 
 const modeOf = (path: string) => statSync(path).mode & 0o777;
@@ -149,6 +167,52 @@ suite('backup', ON_SQLITE, () => {
     assert.deepEqual(readdirSync(dirname(file)), ['backup.db']);
   });
 
+  test('overwrites nothing but a file', async (t) => {
+    const { path, file } = await makePlace(t);
+    const pipe = `${file}.pipe`;
+    assert.equal(spawnSync('mkfifo', [pipe]).status, 0);
+    for (const other of [pipe, dirname(file)]) {
+      await assert.rejects(backUpSqlite(path, other, { overwrite: true }), refused(/is no file\.$/));
+    }
+    assert.ok(statSync(pipe).isFIFO());
+  });
+
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    test(`leaves nothing half done on ${signal}`, async (t) => {
+      const { directory, settings, path, file } = await makePlace(t, 'paul');
+      const connection = new Sqlite(path);
+      connection.exec('CREATE TABLE ballast (bytes BLOB)');
+      connection.exec('INSERT INTO ballast VALUES (zeroblob(100000000))');
+      connection.close();
+      const child = start(['backup', file], { directory, settings });
+      const exit = once(child, 'exit');
+      while (readdirSync(dirname(file)).length === 0 && child.exitCode === null) await setTimeout(1);
+      child.kill(signal);
+      assert.deepEqual(await exit, [128 + constants.signals[signal], null]);
+      // It may have been done just before.
+      assert.deepEqual(
+        readdirSync(dirname(file)).filter((name) => name !== 'backup.db'),
+        [],
+      );
+    });
+  }
+
+  test('is made, and restored, where there are no links', async (t) => {
+    const { path, file, directory } = await makePlace(t, 'paul');
+    mockFs(t, 'linkSync', 'EPERM');
+    await backUpSqlite(path, file);
+    await assert.rejects(backUpSqlite(path, file), refused(/exists\.$/));
+    await addUser({ settings: { DATABASE_URL: `file:${path}` } }, 'anna');
+    const former = (await restoreSqlite(file, path)) as string;
+    assert.deepEqual([namesIn(path), namesIn(former)], [['paul'], ['paul', 'anna']]);
+    const secret = join(directory, 'secret.key');
+    assert.equal(readOrCreateSecret(secret), readOrCreateSecret(secret));
+    assert.deepEqual(
+      readdirSync(directory).sort(),
+      ['secret.key', 'todo.db', former.slice(directory.length + 1)].sort(),
+    );
+  });
+
   test('of two to one file at once makes one', async (t) => {
     const { path, file } = await makePlace(t, 'paul');
     const results = await Promise.allSettled([backUpSqlite(path, file), backUpSqlite(path, file)]);
@@ -166,6 +230,13 @@ suite('backup', ON_SQLITE, () => {
       await assert.rejects(backUpSqlite(path, file, { overwrite: true }), refused(/is the database itself\.$/));
       await assert.rejects(restoreSqlite(file, path), refused(/is the database itself\.$/));
     }
+    const connection = new Sqlite(path);
+    connection.exec("UPDATE users SET email = 'paul@domain.com'");
+    await assert.rejects(
+      backUpSqlite(path, `${path}-wal`, { overwrite: true }),
+      refused(/todo\.db-wal is the database itself\.$/),
+    );
+    connection.close();
     assert.deepEqual(namesIn(path), ['paul']);
   });
 
@@ -251,6 +322,26 @@ suite('restore', ON_SQLITE, () => {
     await restoreSqlite(file, link);
     assert.ok(lstatSync(link).isSymbolicLink());
     assert.deepEqual(namesIn(path), ['paul']);
+  });
+
+  test('replaces what a link names that is not there', async (t) => {
+    const { path, file } = await makePlace(t, 'paul');
+    await backUpSqlite(path, file);
+    const [target, link] = [`${file}.target`, `${file}.link`];
+    symlinkSync(target, link);
+    assert.equal(await restoreSqlite(file, link), undefined);
+    assert.ok(lstatSync(link).isSymbolicLink());
+    assert.deepEqual(namesIn(target), ['paul']);
+  });
+
+  test('is refused to who could not give it to its owner', async (t) => {
+    const { path, file, directory } = await makePlace(t, 'paul');
+    await backUpSqlite(path, file);
+    await addUser({ settings: { DATABASE_URL: `file:${path}` } }, 'anna');
+    mockFs(t, 'chownSync', 'EPERM');
+    await assert.rejects(restoreSqlite(file, path), refused(/belongs to another user/));
+    assert.deepEqual(namesIn(path), ['paul', 'anna']);
+    assert.deepEqual(readdirSync(directory), ['todo.db']);
   });
 
   test('is refused while anyone has the database open', async (t) => {
@@ -349,6 +440,12 @@ test('PostgreSQL has tools of its own, which are named without a password', asyn
   assert.deepEqual(
     await call(['restore', 'todo.dump'], url),
     say(`pg_restore --single-transaction --no-owner --dbname=${address} 'todo.dump'`),
+  );
+  // What those tools do not know, or call otherwise.
+  const others = 'schema=public&connection_limit=5&sslmode=no-verify&application_name=todo&uselibpqcompat=true';
+  assert.deepEqual(
+    await call(['backup', 'a'], `postgresql://paul@db.example/todo?${others}`),
+    say("pg_dump --format=custom --file='a' 'postgresql://paul@db.example/todo?application_name=todo'"),
   );
   // The password was not encoded.
   for (const unencoded of [
