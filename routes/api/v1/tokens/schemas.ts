@@ -9,7 +9,7 @@ const given = {
   name: Text({ minLength: 1, maxLength: 100, description: 'What it is for, in your words.', examples: ['backup'] }),
   scopes: Words(SCOPES, {
     description:
-      'What it may do, as a list or as text with spaces between: `todo:read` to read todos, `todo:write` to create, change and delete them. Null: all that you may.',
+      'What it may do, as a list or as text with spaces between: `…:read` to read, `…:write` to create, change and delete. Null: all that you may.',
     examples: [['todo:read'], null],
   }),
   expires_at: Instant({
