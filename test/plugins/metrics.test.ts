@@ -73,7 +73,7 @@ test('passwords that wait for their hash, and those that are refused, are told',
   const { service, read } = await measured(t);
   await addUser(service, 'paul');
   const json = { username: 'paul', password: PASSWORD };
-  const logIns = Array.from({ length: 120 }, () => service.send('POST', '/api/token', { json }));
+  const logIns = Array.from({ length: 300 }, () => service.send('POST', '/api/token', { json }));
   const waiting = async () => Number((await read('todo_password_hashes{'))['todo_password_hashes{state="waiting"}']);
   while ((await waiting()) === 0) await setTimeout(1);
   const statuses = (await Promise.all(logIns)).map(({ status }) => status);
