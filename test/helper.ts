@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import type { FastifyInstance, RouteOptions } from 'fastify';
 import { Client } from 'pg';
 import { buildApp } from '../src/app.ts';
@@ -171,6 +172,42 @@ export function send(origin: string, method: string, path: string, options: Send
     outgoing.on('error', reject);
     outgoing.end(body);
   });
+}
+
+const GIVE_UP_MS = 60_000;
+
+/** Waits until it is so, which is asked every few milliseconds. Throws where it does not become so, naming it. */
+export async function until(what: string, isSo: () => boolean | Promise<boolean>, everyMs = 10): Promise<void> {
+  for (const end = Date.now() + GIVE_UP_MS; !(await isSo()); ) {
+    if (Date.now() > end) throw new Error(`waited in vain until ${what}`);
+    await setTimeout(everyMs);
+  }
+}
+
+/** A promise to wait for, and the export function that fulfils it. */
+export function signal(): { raised: Promise<void>; raise: () => void } {
+  let raise = () => {};
+  const raised = new Promise<void>((resolve) => {
+    raise = resolve;
+  });
+  return { raised, raise };
+}
+
+/** Takes a connection of the pool, until it is released. */
+export async function holdConnection({ app }: TestApp): Promise<{ release(): Promise<void> }> {
+  const [taken, released] = [signal(), signal()];
+  const hold = async () => {
+    taken.raise();
+    await released.raised;
+  };
+  const transaction = app.prisma.$transaction(hold, { timeout: GIVE_UP_MS });
+  await Promise.race([taken.raised, transaction]);
+  return {
+    release() {
+      released.raise();
+      return transaction;
+    },
+  };
 }
 
 /** Makes a user as the console does. */

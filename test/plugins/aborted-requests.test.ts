@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { connect } from 'node:net';
 import { test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { openDatabase } from '../../src/database/index.ts';
 import { createUser } from '../../src/users.ts';
-import { configure, makeDatabase, PASSWORD, send, temporaryDirectory } from '../helper.ts';
+import { configure, makeDatabase, PASSWORD, send, temporaryDirectory, until } from '../helper.ts';
 import { freePort } from '../ports.ts';
 import { startServer } from '../src/helper.ts';
 
@@ -22,19 +23,23 @@ test('requests that their clients give up are logged and counted, each once, wit
   });
   const { hostname, port } = new URL(server.origin);
   const body = JSON.stringify({ username: 'paul', password: 'wrong' });
-  const head = `POST /api/token HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n`;
-  for (let i = 0; i < CLIENTS; i++) {
-    const socket = connect(Number(port), hostname, () => socket.write(head + body));
-    socket.on('error', () => {});
-    setTimeout(30).then(() => socket.destroy());
-  }
+  const headers = `Content-Type: application/json\r\nContent-Length: ${body.length}\r\nExpect: 100-continue`;
+  const giveUp = async () => {
+    const socket = connect(Number(port), hostname);
+    socket.write(`POST /api/token HTTP/1.1\r\nHost: x\r\n${headers}\r\n\r\n`);
+    // The service has begun with it; before, there would be no request.
+    await once(socket, 'data');
+    socket.write(body);
+    socket.destroySoon();
+  };
+  await Promise.all(Array.from({ length: CLIENTS }, giveUp));
   const lines = () =>
     server
       .log()
       .split('\n')
       .filter((line) => line.includes('"/api/token"') && line.includes('"request"'))
       .map((line) => JSON.parse(line));
-  while (lines().length < CLIENTS) await setTimeout(20);
+  await until('all are logged', () => lines().length >= CLIENTS);
   // What is still under way may not be told again.
   await setTimeout(500);
   assert.equal(lines().length, CLIENTS);

@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import { test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import type { Metrics } from '../../src/metrics.ts';
-import { addUser, build, isOnPostgresql, logIn, PASSWORD, type TestApp } from '../helper.ts';
+import { addUser, build, holdConnection, isOnPostgresql, logIn, PASSWORD, type TestApp, until } from '../helper.ts';
 
 const { cache } = createRequire(import.meta.url);
 
@@ -75,7 +75,7 @@ test('passwords that wait for their hash, and those that are refused, are told',
   const json = { username: 'paul', password: PASSWORD };
   const logIns = Array.from({ length: 300 }, () => service.send('POST', '/api/token', { json }));
   const waiting = async () => Number((await read('todo_password_hashes{'))['todo_password_hashes{state="waiting"}']);
-  while ((await waiting()) === 0) await setTimeout(1);
+  await until('some wait', async () => (await waiting()) > 0, 1);
   const statuses = (await Promise.all(logIns)).map(({ status }) => status);
   const refused = statuses.filter((status) => status === 503).length;
   assert.ok(refused > 0);
@@ -128,17 +128,17 @@ test('the use of the pool is told where there is one', async (t) => {
     assert.deepEqual(await read('todo_database'), {});
     return;
   }
-  const hold = service.app.prisma.$queryRaw`SELECT 1 FROM pg_sleep(2)`.then();
-  while (service.app.poolUse?.().idle !== 0) await setTimeout(1);
+  const hold = await holdConnection(service);
   const wait = Promise.all([1, 2].map(() => service.app.prisma.$queryRaw`SELECT 1`));
-  while (service.app.poolUse?.().waiting !== 2) await setTimeout(1);
+  await until('two wait', () => service.app.poolUse?.().waiting === 2);
   const during = await read('todo_');
   assert.equal(during['todo_database_connections{state="busy"}'], '1');
   assert.equal(during['todo_database_connections{state="idle"}'], '0');
   assert.equal(during.todo_database_waiting, '2');
   assert.ok(!('todo_sessions' in during), 'which would have had to wait for the connection');
-  await Promise.all([hold, wait]);
-  while (service.app.poolUse?.().idle !== 1) await setTimeout(1);
+  await hold.release();
+  await wait;
+  await until('the connection is free', () => service.app.poolUse?.().idle === 1);
   const after = await read('todo_');
   assert.equal(after.todo_sessions, '0');
   assert.equal(after['todo_database_connections{state="idle"}'], '1');

@@ -2,10 +2,9 @@ import assert from 'node:assert/strict';
 import { Agent, type IncomingHttpHeaders, type OutgoingHttpHeaders, request } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
-import { setTimeout } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
 import { hashPassword, MAX_HASHES, passwordQueue } from '../../src/passwords.ts';
-import { addUser, build, isOnPostgresql, logIn, type TestApp } from '../helper.ts';
+import { addUser, build, holdConnection, isOnPostgresql, logIn, type TestApp, until } from '../helper.ts';
 
 const REFUSAL = { detail: 'Service temporarily unavailable, try again later.' };
 
@@ -113,11 +112,12 @@ test('where too many wait for the database', { skip: !isOnPostgresql }, async (t
   await addUser(service, 'paul');
   const { token } = await logIn(service, 'paul');
   const { app } = service;
-  const sleep = app.prisma.$queryRaw`SELECT 1 FROM pg_sleep(0.5)`.then();
-  while (app.poolUse?.().idle !== 0) await setTimeout(1);
+  const hold = await holdConnection(service);
   const ask = makeClients(t, service);
-  const answers = await ask(100, 'GET', '/api/v1/todo/', { authorization: `Token ${token}` });
-  await sleep;
+  const asked = ask(100, 'GET', '/api/v1/todo/', { authorization: `Token ${token}` });
+  await until('all wait or are refused', () => (app.poolUse?.().waiting ?? 0) + app.shedRequests === 100, 1);
+  await hold.release();
+  const answers = await asked;
   const count = (status: number) => answers.filter((answer) => answer.status === status).length;
   assert.equal(count(200) + count(503), 100);
   assert.ok(count(200) >= 50 && count(503) > 0, `${count(200)} answered, ${count(503)} refused`);

@@ -3,10 +3,9 @@ import { once } from 'node:events';
 import http, { type RequestListener, type ServerOptions } from 'node:http';
 import { connect } from 'node:net';
 import { after, type TestContext, test } from 'node:test';
-import { setTimeout } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
-import { addUser, build, logIn, PASSWORD, type TestApp } from '../helper.ts';
+import { addUser, build, logIn, PASSWORD, type TestApp, until } from '../helper.ts';
 import { chunked, type END, exchange } from '../plugins/helper-socket.ts';
 
 const LIMIT = 256 * 1024;
@@ -452,7 +451,7 @@ function sendSlowly(origin: string, first: string, more: string): Slow {
 /** Waits until the server has so many connections. */
 async function untilConnections({ app }: TestApp, isEnough: (count: number) => boolean) {
   const count = promisify(app.server.getConnections).bind(app.server);
-  while (!isEnough(await count())) await setTimeout(10);
+  await until('there are so many connections', async () => isEnough(await count()));
 }
 
 const head = 'GET /healthz HTTP/1.1\r\nHost: x\r\n';

@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { test } from 'node:test';
-import { setTimeout } from 'node:timers/promises';
 import { openDatabase } from '../../src/database/index.ts';
 import { MAX_HASHES, passwordQueue } from '../../src/passwords.ts';
-import { addUser, build, PASSWORD } from '../helper.ts';
+import { addUser, build, PASSWORD, until } from '../helper.ts';
 
 const UNABLE = { non_field_errors: ['Unable to log in with provided credentials.'] };
 const REQUIRED = ['This field is required.'];
@@ -132,9 +131,9 @@ test('a log-in whose client went away meanwhile is not begun', async (t) => {
     const socket = connect(Number(port), '127.0.0.1', () => socket.write(`${head}\r\n\r\n${body}`));
     return socket;
   });
-  while (passwordQueue().waiting < 10) await setTimeout(1);
+  await until('ten wait', () => passwordQueue().waiting >= 10, 1);
   for (const socket of sockets) socket.destroy();
-  while (passwordQueue().waiting > 0) await setTimeout(1);
+  await until('none waits', () => passwordQueue().waiting === 0, 1);
   await service.app.close();
   const { prisma, close } = await openDatabase(service.app.config);
   t.after(close);

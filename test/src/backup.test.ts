@@ -18,7 +18,6 @@ import { syncBuiltinESMExports } from 'node:module';
 import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
 import { suite, type TestContext, test } from 'node:test';
-import { setTimeout } from 'node:timers/promises';
 import Sqlite from 'better-sqlite3';
 import { backUpSqlite, restoreSqlite } from '../../src/database/backup.ts';
 import { openDatabase } from '../../src/database/index.ts';
@@ -26,7 +25,7 @@ import { readMigrations } from '../../src/database/migrations.ts';
 import { migrateSqlite } from '../../src/database/sqlite.ts';
 import { CommandError } from '../../src/errors.ts';
 import { readOrCreateSecret } from '../../src/secret.ts';
-import { configure, isOnPostgresql, makeDatabase, SECRET_KEY, temporaryDirectory } from '../helper.ts';
+import { configure, isOnPostgresql, makeDatabase, SECRET_KEY, temporaryDirectory, until } from '../helper.ts';
 import { insertUser, run, start, startServer } from './helper.ts';
 
 const ON_SQLITE = { skip: isOnPostgresql && 'this run is on PostgreSQL' };
@@ -186,7 +185,7 @@ suite('backup', ON_SQLITE, () => {
       connection.close();
       const child = start(['backup', file], { directory, settings });
       const exit = once(child, 'exit');
-      while (readdirSync(dirname(file)).length === 0 && child.exitCode === null) await setTimeout(1);
+      await until('it has begun', () => readdirSync(dirname(file)).length > 0 || child.exitCode !== null, 1);
       child.kill(signal);
       assert.deepEqual(await exit, [128 + constants.signals[signal], null]);
       // It may have been done just before.

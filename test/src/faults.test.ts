@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 import { buildApp } from '../../src/app.ts';
 import { openDatabase } from '../../src/database/index.ts';
-import { type Answer, addUser, configure, isOnPostgresql, logIn, send, type TestApp } from '../helper.ts';
+import { type Answer, addUser, configure, isOnPostgresql, logIn, send, type TestApp, until } from '../helper.ts';
 import { startPostgresql, type TestServer } from '../postgresql.ts';
 
 /** What the service answers while PostgreSQL, one that is its own here, fails it. */
@@ -54,7 +54,7 @@ describe('faults of PostgreSQL', { skip: !isOnPostgresql && 'this run is on SQLi
     isUnavailable(await service.send('GET', '/readyz'));
     assert.equal((await service.send('GET', '/healthz')).status, 200);
     await server.start();
-    while ((await service.send('GET', '/readyz')).status !== 200) await sleep(20);
+    await until('it is ready', async () => (await service.send('GET', '/readyz')).status === 200);
     assert.equal((await create('when it is back')).status, 201);
     isOver = true;
     await Promise.all(clients);

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import Sqlite from 'better-sqlite3';
 import { Pool } from 'pg';
 import { type Database, databasePath, isSqlite, type ListQuery, openDatabase } from '../../src/database/index.ts';
-import { administrate, configure, inDatabase, makeDatabase, SECRET_KEY, temporaryDirectory } from '../helper.ts';
+import { administrate, configure, inDatabase, makeDatabase, SECRET_KEY, temporaryDirectory, until } from '../helper.ts';
 
 /** A new database, closed and gone after the test. */
 export async function open(t: Pick<TestContext, 'after'>): Promise<Database> {
@@ -115,6 +115,8 @@ export interface Server {
   origin: string;
   /** Everything that it has written so far. */
   log(): string;
+  /** Waits until it has written it. */
+  untilLogged(pattern: RegExp): Promise<void>;
 }
 
 /** Starts the server on a free port, and gives it when it listens; ended after the test. */
@@ -139,5 +141,6 @@ export async function startServer(t: Pick<TestContext, 'after'>, options: Run, a
     child.stderr?.on('data', read);
     exit.then(([code]) => reject(new Error(`The server ended with ${code}:\n${log}`)));
   });
-  return { child, origin, log: () => log };
+  const untilLogged = (pattern: RegExp) => until(`the log has ${pattern}`, () => pattern.test(log));
+  return { child, origin, log: () => log, untilLogged };
 }

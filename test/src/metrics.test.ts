@@ -54,10 +54,7 @@ test('metrics are served on their port alone, and nothing else there', async (t)
 
 test('of several processes the first serves the sum, and goes on when one dies', { timeout: 120_000 }, async (t) => {
   const { server, metrics } = await startMeasured(t, ['--workers', '2']);
-  const until = async (pattern: RegExp) => {
-    while (!pattern.test(server.log())) await setTimeout(20);
-  };
-  await until(/workers started/);
+  await server.untilLogged(/workers started/);
   for (let i = 0; i < 10; i++) await send(server.origin, 'GET', '/healthz');
   const { text } = await send(metrics, 'GET', '/metrics');
   assert.equal(sampleOf(text, HEALTH), 10);
@@ -66,7 +63,7 @@ test('of several processes the first serves the sum, and goes on when one dies',
   const pids = [...server.log().matchAll(/"pid":(\d+)/g)].map(([, pid]) => Number(pid));
   process.kill(pids.find((pid) => pid !== server.child.pid) as number, 'SIGKILL');
   await send(metrics, 'GET', '/metrics');
-  await until(/worker died and is replaced(.|\n)*listening/);
+  await server.untilLogged(/worker died and is replaced(.|\n)*listening/);
   await send(server.origin, 'GET', '/healthz');
   const after = await send(metrics, 'GET', '/metrics');
   assert.equal(after.status, 200);

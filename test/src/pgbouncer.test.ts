@@ -4,10 +4,9 @@ import { once } from 'node:events';
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 import { cases, prepareCases } from '../contract/cases.ts';
-import { build, isOnPostgresql, makeDatabase, send, temporaryDirectory } from '../helper.ts';
+import { build, isOnPostgresql, makeDatabase, send, temporaryDirectory, until } from '../helper.ts';
 import { freePort } from '../ports.ts';
 
 const isInstalled = (() => {
@@ -65,10 +64,10 @@ ignore_startup_parameters = extra_float_digits, statement_timeout, idle_in_trans
     await once(child, 'exit');
   });
   const url = `postgresql://postgres@127.0.0.1:${port}/${name}`;
-  while (!(await answers(url))) {
+  await until('pgbouncer answers', () => {
     assert.equal(child.exitCode, null, 'pgbouncer did not start');
-    await sleep(50);
-  }
+    return answers(url);
+  });
   return url;
 }
 

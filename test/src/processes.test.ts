@@ -120,16 +120,13 @@ test('workers share a port, are replaced when they die, and end in order', async
   const directory = temporaryDirectory(t);
   const settings = await makeDatabase(t);
   const server = await startServer(t, { directory, settings }, ['--workers', '2']);
-  const until = async (pattern: RegExp) => {
-    while (!pattern.test(server.log())) await new Promise((resolve) => setTimeout(resolve, 20));
-  };
-  await until(/workers started/);
+  await server.untilLogged(/workers started/);
   const pids = new Set(server.log().match(/"pid":\d+/g));
   assert.equal(pids.size, 3, 'two workers and the process that started them');
   const [worker] = [...pids].map((text) => Number(text.slice(6))).filter((pid) => pid !== server.child.pid);
 
   process.kill(worker as number, 'SIGKILL');
-  await until(/worker died and is replaced(.|\n)*listening/);
+  await server.untilLogged(/worker died and is replaced(.|\n)*listening/);
   for (let i = 0; i < 6; i++) assert.equal((await send(server.origin, 'GET', '/readyz')).status, 200);
 
   const exit = new Promise((resolve) => server.child.once('exit', resolve));

@@ -78,14 +78,11 @@ for (const pause of [0, 100, 200, 400, 800]) {
   test(`a worker that has been starting for ${pause} ms hears that it is to stop`, { timeout: 120_000 }, async (t) => {
     const directory = temporaryDirectory(t);
     const settings = { ...(await makeDatabase(t)), SHUTDOWN_DELAY: '0' };
-    const { child, log } = await startServer(t, { directory, settings }, ['--workers', '2']);
-    const until = async (pattern: RegExp) => {
-      while (!pattern.test(log())) await setTimeout(10);
-    };
-    await until(/workers started/);
+    const { child, log, untilLogged } = await startServer(t, { directory, settings }, ['--workers', '2']);
+    await untilLogged(/workers started/);
     const pids = [...log().matchAll(/"pid":(\d+)/g)].map(([, pid]) => Number(pid));
     process.kill(pids.find((pid) => pid !== child.pid) as number, 'SIGKILL');
-    await until(/worker died and is replaced/);
+    await untilLogged(/worker died and is replaced/);
     await setTimeout(pause);
     child.kill('SIGTERM');
     assert.deepEqual(await once(child, 'exit'), [0, null], log());
