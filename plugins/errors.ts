@@ -9,7 +9,6 @@ import {
   NotFound,
   SeveralHosts,
   Unavailable,
-  UnsupportedMediaType,
   type WireError,
 } from '../src/errors.ts';
 
@@ -59,7 +58,7 @@ async function refusalOfDeletedUser(error: unknown, request: FastifyRequest, rep
 
 /** Answers with an error of this service; any other is a fault, logged and shown to nobody. */
 function sendError(cause: WireError, request: FastifyRequest, reply: FastifyReply) {
-  const error = toWireError(cause, request);
+  const error = toWireError(cause);
   const { statusCode = 500 } = error;
   const status = statusCode >= 400 ? statusCode : 500;
   // What the service refuses for its load is no fault; the line of the request tells of it.
@@ -77,11 +76,8 @@ function sendError(cause: WireError, request: FastifyRequest, reply: FastifyRepl
 }
 
 /** The errors of the framework and the database that a request can meet, as this service's own. */
-function toWireError(error: WireError, request: FastifyRequest): WireError {
+function toWireError(error: WireError): WireError {
   if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE') return new BodyTooLarge();
-  if (error.code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') {
-    return new UnsupportedMediaType(request.headers['content-type'] ?? '');
-  }
   if (error.code === 'FST_STATIC_FORBIDDEN_PATH') return new NotFound();
   // A client that went away has an error of the connection, too.
   return error.statusCode === undefined && isUnavailable(error) ? new Unavailable() : error;

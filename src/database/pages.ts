@@ -88,6 +88,11 @@ export function planScan({ order, isDescending, after, before, filter }: ListQue
   return { order, isDescending: !isUpwards, over, under };
 }
 
+/** The order of a scan, as both databases have it. */
+export function orderSql({ order, isDescending }: Scan): string {
+  return `ORDER BY ${ORDERS[order].map((column) => `${column}${isDescending ? ' DESC' : ''}`)}`;
+}
+
 /** How many bytes a search may look through for a page; nothing where none is made. */
 export function searchable({ filter }: ListQuery): number[] {
   const words = filter?.words?.length ?? 0;

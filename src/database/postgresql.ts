@@ -21,6 +21,7 @@ import {
   fillPage,
   MAX_SCANNED,
   ORDERS,
+  orderSql,
   type Position,
   planScan,
   type Scan,
@@ -31,6 +32,7 @@ import {
   KEPT_FOR,
   type KeyedAnswer,
   type LiveUser,
+  ownerOf,
   type Statements,
   TODO_COLUMNS,
   type TodoRow,
@@ -225,10 +227,6 @@ function scannedSql({ order }: Scan, isOwn: boolean): string {
   return `WHERE ${isOwn ? 'owner_id = ? AND ' : ''}${columns} > ${values} AND ${columns} < ${values}`;
 }
 
-function orderSql({ order, isDescending }: Scan): string {
-  return `ORDER BY ${ORDERS[order].map((column) => `${column}${isDescending ? ' DESC' : ''}`)}`;
-}
-
 // A place may be one beside the greatest id.
 const TYPES = { id: 'bigint', updated_at: 'timestamp', title: 'text' } as const;
 
@@ -389,10 +387,6 @@ function prepareStatements(pool: Pool, { ask }: GroupedReads, named: boolean): S
       return rowCount === 1;
     },
   };
-}
-
-function ownerOf({ isSuperuser, id }: Viewer): number[] {
-  return isSuperuser ? [] : [id];
 }
 
 function whichValues(viewer: Viewer, id: number, expected: TodoRow | undefined): unknown[] {

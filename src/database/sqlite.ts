@@ -20,6 +20,7 @@ import {
   type ListQuery,
   MAX_SCANNED,
   ORDERS,
+  orderSql,
   type Page,
   type Position,
   planScan,
@@ -33,6 +34,7 @@ import {
   type KeyedAnswer,
   type KeyedRequest,
   type LiveUser,
+  ownerOf,
   type Statements,
   TODO_COLUMNS,
   type TodoFields,
@@ -226,10 +228,6 @@ function scannedSql({ order }: Scan, isOwn: boolean): string {
   return `WHERE ${isOwn ? 'owner_id = ? AND ' : ''}${columns} > ${values} AND ${columns} < ${values}`;
 }
 
-function orderSql({ order, isDescending }: Scan): string {
-  return `ORDER BY ${ORDERS[order].map((column) => `${column}${isDescending ? ' DESC' : ''}`)}`;
-}
-
 // The plus keeps an index from being used for this instead of for the order.
 const PASSES = `is_completed = coalesce(?, is_completed) AND date_created BETWEEN ? AND ? AND +updated_at >= ?
   AND has_words(title, body, ?)`;
@@ -348,10 +346,6 @@ function prepareStatements(connection: Sqlite.Database, turns: Mutex, { read, fo
         return statement.run(...whichValues(viewer, id, expected)).changes === 1;
       }),
   };
-}
-
-function ownerOf({ isSuperuser, id }: Viewer): number[] {
-  return isSuperuser ? [] : [id];
 }
 
 function whichValues(viewer: Viewer, id: number, expected: TodoRow | undefined): unknown[] {

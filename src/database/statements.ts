@@ -24,6 +24,11 @@ export interface Viewer {
   isSuperuser: boolean;
 }
 
+/** The owner of all that a viewer may see; nobody, where that is everything. */
+export function ownerOf({ isSuperuser, id }: Viewer): number[] {
+  return isSuperuser ? [] : [id];
+}
+
 /** What a request proved its user by. `scopes` is what it may do; null: all that its user may. */
 export type Credential =
   | { kind: 'token'; id: number; scopes: string[] | null; lastUsedAt: Date | null; expiresAt: Date | null }
