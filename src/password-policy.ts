@@ -1,14 +1,18 @@
+import { once } from 'node:events';
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import pLimit from 'p-limit';
 import { Unavailable } from './errors.ts';
+import type { Question } from './password-strength.ts';
 
 const MIN_LENGTH = 8;
 const MIN_SCORE = 3;
 
-// Each judgement takes a thread and 100 MB for as long as it lasts.
+// The judge takes a thread and 100 MB, and to load it takes ten times as long as a judgement: it is kept for
+// those who ask in the next moments.
 const limit = pLimit(1);
 const MAX_WAITING = 20;
+const KEPT_MS = 10_000;
 
 /** Who the password is for; it must not be made of this. */
 export interface Person {
@@ -51,11 +55,44 @@ function fold(text: string): string {
   return text.slice(0, 1000).normalize('NFKC').toLowerCase();
 }
 
-/** The worker and its dictionaries are loaded on use, and gone after it. */
-function scoreInWorker(password: string, { username, email }: Person): Promise<number> {
-  const file = new URL(`./password-strength${extname(import.meta.url)}`, import.meta.url);
-  const worker = new Worker(file, { workerData: { password, inputs: [username, ...email.split('@'), 'todo'] } });
-  return new Promise((resolve, reject) => {
-    worker.once('message', resolve).once('error', reject);
+interface Judge {
+  worker: Worker;
+  /** when the worker is no more */
+  ended: AbortSignal;
+}
+
+let judge: Judge | undefined;
+let dismissal: NodeJS.Timeout | undefined;
+
+/** The worker and its dictionaries are loaded on use, and gone where it is not used for a while. */
+async function scoreInWorker(password: string, { username, email }: Person): Promise<number> {
+  clearTimeout(dismissal);
+  judge ??= employ();
+  const { worker, ended } = judge;
+  worker.ref();
+  try {
+    worker.postMessage({ password, inputs: [username, ...email.split('@'), 'todo'] } satisfies Question);
+    const [score] = await once(worker, 'message', { signal: ended });
+    return score;
+  } finally {
+    worker.unref();
+    dismissal = setTimeout(dismiss, KEPT_MS).unref();
+  }
+}
+
+function employ(): Judge {
+  const worker = new Worker(new URL(`./password-strength${extname(import.meta.url)}`, import.meta.url));
+  const end = new AbortController();
+  // Who waits for an answer is told of an error itself.
+  worker.on('error', () => {});
+  worker.on('exit', (code) => {
+    if (judge?.worker === worker) judge = undefined;
+    end.abort(new Error(`the worker that judges passwords ended with ${code}`));
   });
+  return { worker, ended: end.signal };
+}
+
+function dismiss(): void {
+  judge?.worker.terminate();
+  judge = undefined;
 }

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { once } from 'node:events';
 import { suite, test } from 'node:test';
+import type { Worker } from 'node:worker_threads';
 import { findPasswordFaults } from '../../src/password-policy.ts';
 import { PASSWORD } from '../helper.ts';
 
@@ -9,6 +12,36 @@ const NUMERIC = 'This password is entirely numeric.';
 const LIKE_USERNAME = 'The password is too similar to the username.';
 const LIKE_EMAIL = 'The password is too similar to the email address.';
 const EASY = 'This password is too easy to guess.';
+
+// The first, so that none is there yet.
+test('the judge is loaded once for all who ask at a time, is not kept for long, and has a successor', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const workers: Worker[] = [];
+  const watch = (message: unknown) => void workers.push((message as { worker: Worker }).worker);
+  subscribe('worker_threads', watch);
+  t.after(() => unsubscribe('worker_threads', watch));
+  const judge = (password: string, count = 1) =>
+    Promise.all(Array.from({ length: count }, () => findPasswordFaults(password, paul)));
+
+  assert.deepEqual(await judge(PASSWORD, 20), Array(20).fill([]));
+  assert.deepEqual(await judge('qwertyuiop'), [[EASY]]);
+  for (let i = 0; i < 2; i++) {
+    t.mock.timers.tick(9_999);
+    assert.deepEqual(await judge(PASSWORD), [[]]);
+  }
+  assert.equal(workers.length, 1);
+  const exit = once(workers[0] as Worker, 'exit');
+  t.mock.timers.tick(10_000);
+  assert.deepEqual(await judge(PASSWORD), [[]], 'as the first goes');
+  await exit;
+  assert.equal(workers.length, 2);
+
+  const question = judge(PASSWORD);
+  await workers[1]?.terminate();
+  await assert.rejects(question, { name: 'AbortError' });
+  assert.deepEqual(await judge(PASSWORD), [[]]);
+  assert.equal(workers.length, 3);
+});
 
 suite('a password', { concurrency: 2 }, () => {
   const cases: [name: string, password: string, faults: string[]][] = [
