@@ -550,7 +550,7 @@ test('an answer is of some megabytes, however long the todos are', async (t) => 
   const mary = await addUser(service, 'mary');
   const authorization = `Token ${(await logIn(service, 'mary')).token}`;
   const body = '🎉'.repeat(10_000);
-  for (let i = 0; i < 10; i++) {
+  for (let i = 0; i < 4; i++) {
     const data = Array.from({ length: 100 }, () => ({
       ownerId: mary.id,
       title: 'long',
@@ -569,7 +569,7 @@ test('an answer is of some megabytes, however long the todos are', async (t) => 
     ids.push(...body.map(({ id }: { id: number }) => id));
     next = /<([^<>]*)>; rel="next"/.exec(String(headers.link))?.[1];
   }
-  assert.equal(new Set(ids).size, 1000);
+  assert.equal(new Set(ids).size, 400);
   await t.test('each page', () => {
     assert.ok(Math.max(...sizes) <= 4 * 1024 * 1024, `${Math.max(...sizes)} bytes`);
   });
