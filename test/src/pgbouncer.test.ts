@@ -30,7 +30,7 @@ test('the service works behind pgbouncer', { skip }, async (t) => {
     assert.deepEqual(statuses, expected, recorded.id);
   }
   const headers = { authorization: fill('Token {{token}}') };
-  const crowd = Array.from({ length: 40 }, (_, i) =>
+  const crowd = Array.from({ length: 20 }, (_, i) =>
     i % 2
       ? send(service.origin, 'GET', '/api/v1/todo/?limit=3', { headers })
       : send(service.origin, 'POST', '/api/v1/todo/', { headers, json: { title: `${i}` } }),
