@@ -184,7 +184,7 @@ export async function until(what: string, isSo: () => boolean | Promise<boolean>
   }
 }
 
-/** A promise to wait for, and the export function that fulfils it. */
+/** A promise to wait for, and the function that fulfils it. */
 export function signal(): { raised: Promise<void>; raise: () => void } {
   let raise = () => {};
   const raised = new Promise<void>((resolve) => {

@@ -25,7 +25,7 @@ test('requests that their clients give up are logged and counted, each once, wit
   const body = JSON.stringify({ username: 'paul', password: 'wrong' });
   const headers = `Content-Type: application/json\r\nContent-Length: ${body.length}\r\nExpect: 100-continue`;
   const giveUp = async () => {
-    const socket = connect(Number(port), hostname);
+    const socket = connect(Number(port), hostname).on('error', () => {});
     socket.write(`POST /api/token HTTP/1.1\r\nHost: x\r\n${headers}\r\n\r\n`);
     // The service has begun with it; before, there would be no request.
     await once(socket, 'data');

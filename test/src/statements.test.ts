@@ -12,7 +12,7 @@ import {
   type TodoRow,
   type Viewer,
 } from '../../src/database/index.ts';
-import { administrate, configure, isOnPostgresql, makeDatabase, signal, temporaryDirectory } from '../helper.ts';
+import { administrate, configure, isOnPostgresql, makeDatabase, signal, temporaryDirectory, until } from '../helper.ts';
 import { connect, insertUser, listQuery, type Raw } from './helper.ts';
 
 const FIELDS = { title: 'a title', body: 'a body', is_completed: false, date_created: '2026-11-23' };
@@ -213,7 +213,7 @@ test('a token is found with its scopes and times, until it expires', async (t) =
   const scopes = ['todo:read', 'todo:write'];
   assert.deepEqual((await find())?.credential, { kind: 'token', id, scopes, lastUsedAt, expiresAt });
   // Nothing is written meanwhile, and so what was read before is trusted.
-  await sleep(expiresAt.getTime() - Date.now() + 1);
+  await until('it has expired', () => Date.now() > expiresAt.getTime());
   assert.equal(await find(), undefined);
 });
 
@@ -227,7 +227,7 @@ test('the use of a token is noted, where it was not noted since', async (t) => {
   assert.ok(Math.abs(first - start) < 60_000);
   await prisma.apiToken.noteUse(id, new Date(first - 1));
   assert.equal(await lastUsed(), first);
-  while (Date.now() <= first) await sleep(1);
+  await until('the clock is past it', () => Date.now() > first, 1);
   await prisma.apiToken.noteUse(id, new Date(first));
   assert.ok(((await lastUsed()) ?? 0) > first);
 });
