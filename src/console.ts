@@ -1,3 +1,4 @@
+import type { Readable, Writable } from 'node:stream';
 import { text as readStream } from 'node:stream/consumers';
 import { type Config, loadConfig } from './config.ts';
 import { openDatabase, type Prisma } from './database/index.ts';
@@ -5,11 +6,26 @@ import { CommandError } from './errors.ts';
 import { findPasswordFaults, type Person } from './password-policy.ts';
 import { normaliseUsername } from './users.ts';
 
+/** What a command reads and writes beside the database. `process` is one. */
+export interface Shell {
+  env: NodeJS.ProcessEnv;
+  stdin: Readable & { isTTY?: boolean };
+  stdout: Writable;
+  stderr: Writable;
+  exitCode?: NodeJS.Process['exitCode'];
+}
+
+/** Writes a line to standard output. */
+export function print(shell: Shell, line: string): void {
+  shell.stdout.write(`${line}\n`);
+}
+
 /** Runs an action on the configured database, and closes it after. */
 export async function withDatabase<Result>(
+  { env }: Shell,
   action: (prisma: Prisma, config: Config) => Promise<Result>,
 ): Promise<Result> {
-  const config = loadConfig();
+  const config = loadConfig(env);
   const { prisma, close } = await openDatabase(config);
   try {
     return await action(prisma, config);
@@ -29,8 +45,8 @@ export async function findUser(prisma: Prisma, username: string) {
 }
 
 /** Asks for a value on the terminal until `check` takes it; without a terminal the option must be there. */
-export async function askFor(option: string, check: (value: string) => string): Promise<string> {
-  if (!process.stdin.isTTY) throw new CommandError(`Give ${option}; there is no terminal to ask on.`);
+export async function askFor(shell: Shell, option: string, check: (value: string) => string): Promise<string> {
+  if (!shell.stdin.isTTY) throw new CommandError(`Give ${option}; there is no terminal to ask on.`);
   const validate = (value: string | undefined) => {
     try {
       check(value ?? '');
@@ -40,13 +56,13 @@ export async function askFor(option: string, check: (value: string) => string): 
     return undefined;
   };
   const { text } = await import('@clack/prompts');
-  return check(answerOf(await text({ message: `${option.replace(/^--/, '')}:`, validate })));
+  return check(answerOf(await text({ message: `${option.replace(/^--/, '')}:`, validate, ...terminalOf(shell) })));
 }
 
 /** Asks on the terminal, where no is the answer that takes no key. */
-export async function confirm(message: string): Promise<boolean> {
+export async function confirm(shell: Shell, message: string): Promise<boolean> {
   const prompts = await import('@clack/prompts');
-  return (await prompts.confirm({ message, initialValue: false })) === true;
+  return (await prompts.confirm({ message, initialValue: false, ...terminalOf(shell) })) === true;
 }
 
 export interface PasswordOptions {
@@ -58,19 +74,29 @@ export interface PasswordOptions {
  * terminal. It is never an argument, which other users of the machine could read.
  * @throws {CommandError} where it is weak, or cannot be had
  */
-export async function readNewPassword(options: PasswordOptions, person: Person, given?: string): Promise<string> {
-  if (options.passwordStdin) return accept(withoutNewline(await readStream(process.stdin)), person);
+export async function readNewPassword(
+  shell: Shell,
+  options: PasswordOptions,
+  person: Person,
+  given?: string,
+): Promise<string> {
+  if (options.passwordStdin) return accept(withoutNewline(await readStream(shell.stdin)), person);
   if (given) return accept(given, person);
-  if (!process.stdin.isTTY)
+  if (!shell.stdin.isTTY)
     throw new CommandError('Give the password by --password-stdin; there is no terminal to ask on.');
   const prompts = await import('@clack/prompts');
+  const terminal = terminalOf(shell);
   for (;;) {
-    const password = answerOf(await prompts.password({ message: 'password:' }));
-    const again = answerOf(await prompts.password({ message: 'password (again):' }));
+    const password = answerOf(await prompts.password({ message: 'password:', ...terminal }));
+    const again = answerOf(await prompts.password({ message: 'password (again):', ...terminal }));
     const faults = password === again ? await findPasswordFaults(password, person) : ["Your passwords didn't match."];
     if (faults.length === 0) return password;
-    prompts.log.error(faults.join('\n'));
+    prompts.log.error(faults.join('\n'), { output: shell.stdout });
   }
+}
+
+function terminalOf({ stdin, stdout }: Shell) {
+  return { input: stdin, output: stdout };
 }
 
 async function accept(password: string, person: Person): Promise<string> {

@@ -37,7 +37,7 @@ export async function makeDatabase(
   t: Pick<TestContext, 'after'>,
   server = process.env.TEST_DATABASE_URL,
 ): Promise<Record<string, string>> {
-  const template = templates.get(server) ?? (server ? migrateTemplate(server) : migrateTemplateFile());
+  const template = templates.get(server) ?? findTemplate(server);
   templates.set(server, template);
   if (!server) {
     const path = join(temporaryDirectory(t), 'todo.db');
@@ -50,23 +50,35 @@ export async function makeDatabase(
   return { DATABASE_URL: inDatabase(server, name) };
 }
 
-async function migrateTemplateFile(): Promise<string> {
-  const directory = mkdtempSync(join(tmpdir(), 'todo-api-template-'));
-  process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
-  const path = join(directory, 'todo.db');
-  const { close } = await openDatabase(configure({ DATABASE_URL: `file:${path}` }));
-  await close();
-  return path;
+/** The template that the runner made, or one of this process. */
+async function findTemplate(server: string | undefined): Promise<string> {
+  const { TEST_TEMPLATE: given, TEST_DATABASE_URL: url } = process.env;
+  return server === url && given ? given : makeTemplate(server);
 }
 
-/** Each test file runs in a process of its own, and has a template of its own. */
-async function migrateTemplate(url: string): Promise<string> {
-  const name = `template_${process.pid}`;
-  await administrate(url, `DROP DATABASE IF EXISTS ${name}`);
-  await administrate(url, `CREATE DATABASE ${name}`);
-  const { close } = await openDatabase(configure({ DATABASE_URL: inDatabase(url, name) }), { migrate: true });
+/** Makes a migrated database that tests copy: the path of a SQLite file, or a name on a server. */
+export async function makeTemplate(server: string | undefined): Promise<string> {
+  if (!server) {
+    const directory = mkdtempSync(join(tmpdir(), 'todo-api-template-'));
+    process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
+    const path = join(directory, 'todo.db');
+    const { close } = await openDatabase(configure({ DATABASE_URL: `file:${path}` }));
+    await close();
+    return path;
+  }
+  await dropTemplate(server);
+  await administrate(server, `CREATE DATABASE ${TEMPLATE}`);
+  const { close } = await openDatabase(configure({ DATABASE_URL: inDatabase(server, TEMPLATE) }), { migrate: true });
   await close();
-  return name;
+  return TEMPLATE;
+}
+
+// Several processes may have one on the same server.
+const TEMPLATE = `template_${process.pid}`;
+
+/** Drops this process's template from a server. */
+export function dropTemplate(server: string): Promise<void> {
+  return administrate(server, `DROP DATABASE IF EXISTS ${TEMPLATE}`);
 }
 
 /** The address of another database of a server. */

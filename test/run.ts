@@ -1,53 +1,121 @@
-import { once } from 'node:events';
-import { readdirSync } from 'node:fs';
-import { join, relative } from 'node:path';
-import { run } from 'node:test';
-import { spec } from 'node:test/reporters';
-import { inspect } from 'node:util';
+import { readdirSync, statSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { dropTemplate, makeTemplate } from './helper.ts';
 import { startPostgresql } from './postgresql.ts';
+import {
+  DATABASES,
+  type Database,
+  type Job,
+  keyOf,
+  type Outcome,
+  readFormer,
+  runFile,
+  writeOutcomes,
+} from './run-file.ts';
 
 /**
- * Runs the whole suite twice: on SQLite, and on PostgreSQL, the one of TEST_DATABASE_URL or else one
- * that is started for it. Arguments are test files, instead of all. What failed on either is told
- * together at the end.
+ * Runs the test files, each in a process of its own, as many at once as there are cores.
+ *
+ * The end of a file's name says where it runs:
+ * - `*.test.ts`: on SQLite and on PostgreSQL;
+ * - `*.once.test.ts`: on SQLite. Its outcome does not depend on the database;
+ * - `*.e2e.test.ts`: only with `--all`. It starts a browser, a container's commands or a second copy of the project.
+ *
+ * With `--all` every file runs on both databases. With words, the files whose names hold one of them run on SQLite, or
+ * with `--postgresql` on PostgreSQL. `--grep` chooses tests by a regular expression.
  */
-const given = process.argv.slice(2);
-const files = given.length > 0 ? given : ['src', 'plugins', 'routes'].flatMap(testFiles);
+const { values: options, positionals: words } = parseArgs({
+  allowPositionals: true,
+  options: { all: { type: 'boolean' }, postgresql: { type: 'boolean' }, grep: { type: 'string' } },
+});
 
-function testFiles(room: string): string[] {
-  const directory = join(import.meta.dirname, room);
-  return readdirSync(directory)
-    .filter((name) => name.endsWith('.test.js'))
-    .map((name) => join(directory, name));
+const SLOWEST = 10;
+
+function runsOn(database: Database, name: string): boolean {
+  if (words.length > 0) {
+    return database === (options.postgresql ? 'PostgreSQL' : 'SQLite') && words.some((word) => name.includes(word));
+  }
+  if (options.postgresql && database === 'SQLite') return false;
+  return options.all || !(name.endsWith('.e2e') || (name.endsWith('.once') && database === 'PostgreSQL'));
 }
 
-/** Runs it on the PostgreSQL of `url`, or on SQLite; what failed, each with its reason. */
-async function failuresOn(title: string, url?: string): Promise<string[]> {
-  console.log(`\n${title}`);
-  if (url === undefined) delete process.env.TEST_DATABASE_URL;
-  else process.env.TEST_DATABASE_URL = url;
-  const failures: string[] = [];
-  const tests = run({ files, concurrency: 2, timeout: 600_000 });
-  tests.on('test:fail', ({ name, file, line, details, todo }) => {
-    const error = details.error as Error & { failureType?: string };
-    // A group fails for the tests in it, and these are told themselves.
-    if (todo !== undefined || error.failureType === 'subtestsFailed') return;
-    const place = file === undefined ? '' : ` (${relative(process.cwd(), file)}:${line ?? 1})`;
-    failures.push(`${title}: ${name}${place}\n${inspect(error.cause ?? error)}`);
-  });
-  const report = tests.compose(new spec());
-  report.pipe(process.stdout, { end: false });
-  await once(report, 'end');
-  return failures;
+function findJobs(): Job[] {
+  const files = ['src', 'plugins', 'routes'].flatMap((room) =>
+    readdirSync(join(import.meta.dirname, room), { encoding: 'utf8' })
+      .filter((file) => file.endsWith('.test.js'))
+      .map((file) => join(room, file)),
+  );
+  return DATABASES.flatMap((database) =>
+    files
+      .map((file) => ({ name: file.replace(/\.test\.js$/, ''), path: join(import.meta.dirname, file), database }))
+      .filter(({ name }) => runsOn(database, name)),
+  );
 }
 
-const url = process.env.TEST_DATABASE_URL;
-const failures = await failuresOn('SQLite');
-const server = url === undefined ? await startPostgresql() : undefined;
-failures.push(...(await failuresOn('PostgreSQL', url ?? server?.url)));
-await server?.remove();
-console.log(
-  failures.length === 0 ? '\nAll passed, on both.' : `\nFailed: ${failures.length}\n\n${failures.join('\n\n')}`,
-);
+/** The longest first, as the last run had them. */
+function longestFirst(jobs: Job[], former: Outcome[]): Job[] {
+  const seconds = new Map(former.map((outcome) => [keyOf(outcome), outcome.seconds]));
+  // A file that never ran is taken to last a second for 8 KB.
+  const length = (job: Job) => seconds.get(keyOf(job)) ?? statSync(job.path).size / 8192;
+  return jobs.toSorted((one, other) => length(other) - length(one));
+}
+
+/** Has as many workers as there are cores take one job after the other. */
+async function runAll(jobs: Job[], environments: Record<Database, NodeJS.ProcessEnv>): Promise<Outcome[]> {
+  const waiting = [...jobs];
+  const outcomes: Outcome[] = [];
+  const work = async () => {
+    for (let job = waiting.shift(); job; job = waiting.shift()) {
+      outcomes.push(await runFile(job, environments[job.database], options.grep));
+    }
+  };
+  await Promise.all(Array.from({ length: availableParallelism() }, work));
+  return outcomes;
+}
+
+/** Tells the slowest files, what failed, and how many tests there were. Returns whether all passed. */
+function report(outcomes: Outcome[], seconds: number): boolean {
+  const tests = outcomes.flatMap((job) => job.tests.map((test) => ({ ...test, file: keyOf(job) })));
+  const having = (wanted: string) => tests.filter(({ outcome }) => outcome === wanted);
+  const slowest = outcomes.toSorted((one, other) => other.seconds - one.seconds).slice(0, SLOWEST);
+  if (outcomes.length > 1) console.log('\nThe slowest files:');
+  if (outcomes.length > 1)
+    for (const job of slowest) console.log(`${job.seconds.toFixed(1).padStart(7)} s  ${keyOf(job)}`);
+  const failed = having('failed');
+  if (failed.length > 0) console.log('\nFailed:');
+  for (const { file, name } of failed) console.log(`✖ ${file}: ${name}`);
+  const counts = `${having('passed').length} passed, ${failed.length} failed, ${having('skipped').length} skipped`;
+  console.log(`\n${tests.length} tests: ${counts}. ${outcomes.length} files in ${Math.round(seconds)} s.`);
+  return failed.length === 0 && tests.length > 0;
+}
+
+async function main(): Promise<boolean> {
+  const begin = performance.now();
+  const jobs = findJobs();
+  if (jobs.length === 0) {
+    console.error(`No test file has ${words.join(' or ')} in its name.`);
+    return false;
+  }
+  const { TEST_DATABASE_URL: given, ...env } = process.env;
+  const isNeeded = (wanted: Database) => jobs.some(({ database }) => database === wanted);
+  const server = isNeeded('PostgreSQL') && !given ? await startPostgresql() : undefined;
+  const environments: Record<Database, NodeJS.ProcessEnv> = {
+    SQLite: { ...env },
+    PostgreSQL: { ...env, TEST_DATABASE_URL: given ?? server?.url },
+  };
+  for (const database of DATABASES.filter(isNeeded)) {
+    const env = environments[database];
+    env.TEST_TEMPLATE = await makeTemplate(env.TEST_DATABASE_URL);
+  }
+  const former = readFormer();
+  const outcomes = await runAll(longestFirst(jobs, former), environments);
+  writeOutcomes(former, outcomes);
+  if (given) await dropTemplate(given);
+  await server?.remove();
+  return report(outcomes, (performance.now() - begin) / 1000);
+}
+
 // Said outright: what ends the server with the process would make it 0 otherwise.
-process.exit(failures.length === 0 ? 0 : 1);
+process.exit((await main()) ? 0 : 1);

@@ -9,10 +9,10 @@ import { SETTING_CHECKS } from './settings.ts';
 const CHECKS: Check[] = [...SECRET_CHECKS, ...FILE_CHECKS, ...SETTING_CHECKS, checkDatabase];
 
 /** What is unsafe as the service is configured here, errors first. It makes and changes nothing. */
-export async function checkDeployment(): Promise<Finding[]> {
+export async function checkDeployment(env: NodeJS.ProcessEnv): Promise<Finding[]> {
   const findings: Finding[] = [];
   try {
-    const config = loadConfig();
+    const config = loadConfig(env);
     for (const check of CHECKS) for await (const finding of check(config)) findings.push(finding);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;

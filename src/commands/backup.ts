@@ -2,49 +2,55 @@ import { constants } from 'node:os';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { loadConfig } from '../config.ts';
+import { print, type Shell } from '../console.ts';
 import { databasePath, isSqlite } from '../database/index.ts';
 import { CommandError } from '../errors.ts';
 
-export function backup(program: Command) {
+export function backup(program: Command, shell: Shell) {
   program
     .command('backup <file>')
     .description('write a verified copy of the SQLite database, which may be in use, to a new file')
     .option('-f, --force', 'overwrite the file')
     .action(async (file: string, { force = false }: { force?: boolean }) => {
-      const path = sqlitePathOr((address) => `pg_dump --format=custom --file=${quote(file)} ${address}`);
+      const path = sqlitePathOr(shell, (address) => `pg_dump --format=custom --file=${quote(file)} ${address}`);
       endOnSignal();
       const { backUpSqlite } = await import('../database/backup.ts');
       await backUpSqlite(path, resolve(file), { overwrite: force });
-      console.log(`Backed up to ${file}.`);
+      print(shell, `Backed up to ${file}.`);
     });
 }
 
-export function restore(program: Command) {
+export function restore(program: Command, shell: Shell) {
   program
     .command('restore <file>')
     .description('put a backup in the place of the SQLite database, which is kept under another name')
     .option('-f, --force', 'even where the database is so damaged that whether it is in use cannot be known')
     .action(async (file: string, { force = false }: { force?: boolean }) => {
       const path = sqlitePathOr(
+        shell,
         (address) => `pg_restore --single-transaction --no-owner --dbname=${address} ${quote(file)}`,
       );
       endOnSignal();
       const { restoreSqlite } = await import('../database/backup.ts');
       const former = await restoreSqlite(resolve(file), path, { force });
-      console.log(`Restored ${file}.${former ? ` What was there is kept as ${former}.` : ''}`);
+      print(shell, `Restored ${file}.${former ? ` What was there is kept as ${former}.` : ''}`);
     });
 }
 
-/** Ends by `process.exit`, at which what is half done is removed; a signal alone leaves it. */
+/** Has a signal end the process by `process.exit`, which removes what is half done. A signal alone leaves it. */
 function endOnSignal(): void {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => process.exit(128 + constants.signals[signal]));
+    if (!process.listeners(signal).includes(end)) process.once(signal, end);
   }
 }
 
+function end(signal: NodeJS.Signals): void {
+  process.exit(128 + constants.signals[signal]);
+}
+
 /** The file of the configured database; for PostgreSQL says which of its own tools does it. */
-function sqlitePathOr(tool: (address: string) => string): string {
-  const { DATABASE_URL: url } = loadConfig();
+function sqlitePathOr(shell: Shell, tool: (address: string) => string): string {
+  const { DATABASE_URL: url } = loadConfig(shell.env);
   if (isSqlite(url)) return databasePath(url);
   throw new CommandError(`PostgreSQL has a tool of its own for this. Run: ${tool(quote(withoutPassword(url)))}`);
 }

@@ -1,6 +1,7 @@
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { type Command, Option } from 'commander';
+import { print, type Shell } from '../console.ts';
 import { thumbprintOf } from '../jwt-keys.ts';
 
 const KEY_PAIRS = {
@@ -14,7 +15,7 @@ interface Options {
   out?: string;
 }
 
-export function generateKey(program: Command) {
+export function generateKey(program: Command, shell: Shell) {
   program
     .command('generatekey')
     .description('print a new secret for SECRET_KEY, or by --algorithm a private key for JWT_KEY_FILES')
@@ -24,12 +25,12 @@ export function generateKey(program: Command) {
       const { name, text } = algorithm ? makePrivateKey(algorithm) : makeSecret();
       if (out !== undefined) {
         writeFileSync(out, text, { mode: 0o600, flag: 'wx', flush: true });
-        console.log(`${name} written to ${out}`);
+        print(shell, `${name} written to ${out}`);
         return;
       }
-      process.stdout.write(text);
+      shell.stdout.write(text);
       // Not among what is printed, which may go to a file.
-      if (algorithm) console.error(name);
+      if (algorithm) shell.stderr.write(`${name}\n`);
     });
 }
 

@@ -3,8 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { loadConfig } from '../config.ts';
+import { print, type Shell } from '../console.ts';
 
-export function openapi(program: Command) {
+export function openapi(program: Command, shell: Shell) {
   program
     .command('openapi')
     .description('print the OpenAPI document')
@@ -13,9 +14,13 @@ export function openapi(program: Command) {
       const directory = await mkdtemp(join(tmpdir(), 'todo-api-'));
       try {
         const { buildApp } = await import('../app.ts');
-        const app = await buildApp({ ...loadConfig(), DATABASE_URL: `file:${directory}/todo.db`, LOG_LEVEL: 'silent' });
+        const app = await buildApp({
+          ...loadConfig(shell.env),
+          DATABASE_URL: `file:${directory}/todo.db`,
+          LOG_LEVEL: 'silent',
+        });
         await app.ready();
-        console.log(JSON.stringify(app.swagger(), null, 2));
+        print(shell, JSON.stringify(app.swagger(), null, 2));
         await app.close();
       } finally {
         await rm(directory, { recursive: true });

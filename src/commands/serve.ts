@@ -4,18 +4,19 @@ import closeWithGrace from 'close-with-grace';
 import { type Command, InvalidArgumentError } from 'commander';
 import type { FastifyBaseLogger } from 'fastify';
 import { type Config, loadConfig } from '../config.ts';
+import type { Shell } from '../console.ts';
 import { CommandError } from '../errors.ts';
 import { loggerOptions } from '../logging.ts';
 import type { Metrics } from '../metrics.ts';
 import { startWorkers } from '../workers.ts';
 
-export function serve(program: Command) {
+export function serve(program: Command, shell: Shell) {
   program
     .command('serve')
     .description('serve the API until SIGTERM or SIGINT')
     .option('-w, --workers <number>', 'processes that share the port; the default is WEB_CONCURRENCY', toCount)
     .action(async ({ workers }: { workers?: number }) => {
-      const config = loadConfig();
+      const config = loadConfig(shell.env);
       const count = workers ?? config.WEB_CONCURRENCY;
       if (count > 1 && cluster.isPrimary) await supervise(config, count);
       else await listen(config);

@@ -4,18 +4,19 @@ import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import { type Command, InvalidArgumentError } from 'commander';
 import { loadConfig } from '../config.ts';
+import type { Shell } from '../console.ts';
 import { databasePath, isSqlite, openDatabase } from '../database/index.ts';
 import { CommandError } from '../errors.ts';
 import { packagePath } from '../package.ts';
 
-export function studio(program: Command) {
+export function studio(program: Command, shell: Shell) {
   program
     .command('studio')
     .description('open Prisma Studio on the database')
     .option('-p, --port <number>', 'port of Studio', toPort, 5555)
     .option('-b, --browser <name>', 'browser to open it in, or none')
     .action(async ({ port, browser }: { port: number; browser?: string }) => {
-      const config = loadConfig();
+      const config = loadConfig(shell.env);
       const { close } = await openDatabase(config);
       await close();
       await checkPort(port);
@@ -26,13 +27,13 @@ export function studio(program: Command) {
         env: {
           // Prisma's CLI asks its maker for news otherwise.
           CHECKPOINT_DISABLE: '1',
-          ...process.env,
+          ...shell.env,
           DATABASE_URL: addressFor(config.DATABASE_URL),
         },
       });
       for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => child.kill(signal));
       const [code] = await once(child, 'exit');
-      process.exitCode = code ?? 1;
+      shell.exitCode = code ?? 1;
     });
 }
 

@@ -11,7 +11,7 @@ import { databasePath, openDatabase, type Prisma } from '../../src/database/inde
 import { packagePath, version } from '../../src/package.ts';
 import { configure, isOnPostgresql, makeDatabase, PASSWORD, SECRET_KEY, send, temporaryDirectory } from '../helper.ts';
 import { freePort } from '../ports.ts';
-import { CLI, environment, insertUser, makeEmptyDatabase, type Outcome, type Run, run, start } from './helper.ts';
+import { CLI, call, environment, insertUser, makeEmptyDatabase, type Outcome, type Run, run, start } from './helper.ts';
 
 const COMMANDS = {
   serve: '',
@@ -43,8 +43,8 @@ interface Stage {
   directory: string;
   settings: Record<string, string>;
   prisma: Prisma;
-  /** Runs a command on the database to its end. */
-  call(args: string[], options?: Omit<Run, 'directory'>): Promise<Outcome>;
+  /** Runs a command on the database to its end, in this process. */
+  call(args: string[], options?: Omit<Run, 'directory' | 'wrapper'>): Promise<Outcome>;
   /** Starts the service on the database. */
   serve(settings?: Record<string, string>): Promise<Service>;
 }
@@ -61,7 +61,7 @@ async function setUp(t: TestContext, usernames: string[] = []): Promise<Stage> {
     directory,
     settings,
     prisma,
-    call: (args, options = {}) => run(args, { ...options, ...withOthers(options.settings) }),
+    call: (args, options = {}) => call(args, { ...options, ...withOthers(options.settings) }),
     serve: (others) => serve(t, withOthers(others)),
   };
 }
@@ -69,9 +69,9 @@ async function setUp(t: TestContext, usernames: string[] = []): Promise<Stage> {
 const ON_SQLITE = { skip: isOnPostgresql && 'this run is on PostgreSQL' };
 const ON_POSTGRESQL = { skip: !isOnPostgresql && 'this run is on SQLite' };
 
-suite('help', { concurrency: 2 }, () => {
+suite('help', () => {
   test('names every command', async (t) => {
-    const { code, stdout } = await run(['--help'], { directory: temporaryDirectory(t) });
+    const { code, stdout } = await call(['--help'], { directory: temporaryDirectory(t) });
     assert.equal(code, 0);
     const names = [...stdout.matchAll(/^ {2}([a-z]+) /gm)].map(([, name]) => name);
     assert.deepEqual(names, [...Object.keys(COMMANDS), 'help']);
@@ -80,7 +80,7 @@ suite('help', { concurrency: 2 }, () => {
   for (const [name, argument] of Object.entries(COMMANDS)) {
     test(`of ${name} and its version need no settings and touch nothing`, async (t) => {
       const options = { directory: temporaryDirectory(t), settings: { PORT: 'wrong' } };
-      const [help, versions] = await Promise.all([run([name, '--help'], options), run([name, '--version'], options)]);
+      const [help, versions] = await Promise.all([call([name, '--help'], options), call([name, '--version'], options)]);
       assert.equal(help.code, 0);
       assert.ok(
         help.stdout.startsWith(`Usage: todo-api ${name} [options]${argument && ` ${argument}`}\n`),
@@ -100,7 +100,7 @@ suite('help', { concurrency: 2 }, () => {
       [['createuser', '--password', 'x'], /^error: unknown option '--password'/],
       [['studio', '--port', '0'], /^error: .*A port is 1 to 65535\./],
     ];
-    const outcomes = await Promise.all(wrong.map(([args]) => run(args, { directory })));
+    const outcomes = await Promise.all(wrong.map(([args]) => call(args, { directory })));
     for (const [index, { code, stdout, stderr }] of outcomes.entries()) {
       const [args, message] = wrong[index] as (typeof wrong)[number];
       assert.equal(code, 1, args.join(' '));
@@ -119,31 +119,35 @@ suite('help', { concurrency: 2 }, () => {
   });
 });
 
-suite('what cannot be used is told without a stack', { concurrency: 2 }, () => {
+suite('what cannot be used is told without a stack', () => {
   test('a setting that is wrong', async (t) => {
     const directory = temporaryDirectory(t);
     const settings = { PORT: 'http', SECRET_KEY: 'hunter2' };
     const commands = ['serve', 'migrate', 'openapi', 'flushexpiredtokens'];
-    const outcomes = await Promise.all(commands.map((name) => run([name], { directory, settings })));
+    const outcomes = await Promise.all(commands.map((name) => call([name], { directory, settings })));
     for (const outcome of outcomes) assert.deepEqual(outcome, failed('PORT must be integer'));
     writeFileSync(join(directory, '.env'), 'PROT=8000\nSECRET_KEY=hunter2\n');
-    const outcome = await run(['migrate'], { directory, settings: { SECRET_KEY: '' } });
+    const outcome = await call(['migrate'], { directory, settings: { SECRET_KEY: '' } });
     assert.equal(outcome.code, 1);
     assert.match(outcome.stderr, /^todo-api: PROT in \.env is not a setting of this service$/m);
     assert.doesNotMatch(outcome.stderr, /hunter2/);
   });
 
   test('a database of a newer version', async (t) => {
-    const { call, prisma } = await setUp(t);
+    const { call, directory, prisma, settings } = await setUp(t);
     await prisma.$executeRaw`INSERT INTO _prisma_migrations (id, checksum, migration_name) VALUES ('x', 'x', '99999999999999_x')`;
     const message = 'The database has migration 99999999999999_x, which this version of the service does not know.';
-    const outcomes = await Promise.all([call(['migrate']), call(['activate', 'paul']), call(['serve'])]);
+    const outcomes = [
+      await call(['migrate']),
+      await call(['activate', 'paul']),
+      await run(['serve'], { directory, settings }),
+    ];
     for (const outcome of outcomes) assert.deepEqual(outcome, failed(message));
   });
 
   test('a directory that is missing', ON_SQLITE, async (t) => {
     const directory = temporaryDirectory(t);
-    const { code, stderr } = await run(['migrate'], { directory, settings: { DATABASE_URL: 'file:no/such/todo.db' } });
+    const { code, stderr } = await call(['migrate'], { directory, settings: { DATABASE_URL: 'file:no/such/todo.db' } });
     assert.equal(code, 1);
     assert.match(stderr, /^todo-api: ENOENT: no such file or directory, mkdir '.*no\/such'\n$/);
   });
@@ -160,7 +164,7 @@ suite('what cannot be used is told without a stack', { concurrency: 2 }, () => {
   test('a file that is no database', ON_SQLITE, async (t) => {
     const directory = temporaryDirectory(t);
     writeFileSync(join(directory, 'todo.db'), 'Dear diary, '.repeat(1000));
-    const outcome = await run(['createtoken', 'paul'], { directory });
+    const outcome = await call(['createtoken', 'paul'], { directory });
     assert.deepEqual(outcome, failed('The database cannot be used: file is not a database'));
   });
 
@@ -172,7 +176,7 @@ suite('what cannot be used is told without a stack', { concurrency: 2 }, () => {
     const directory = dirname(databasePath(DATABASE_URL));
     chmodSync(databasePath(DATABASE_URL), 0o400);
     const args = ['createuser', '--username', 'paul', '--password-stdin'];
-    const { code, stderr } = await run(args, { directory, input: PASSWORD });
+    const { code, stderr } = await call(args, { directory, input: PASSWORD });
     assert.equal(code, 1);
     assert.match(stderr, /^todo-api: The database cannot be used: .*readonly.*\n$/);
   });
@@ -198,7 +202,7 @@ suite('what cannot be used is told without a stack', { concurrency: 2 }, () => {
   test('PostgreSQL without a secret', async (t) => {
     const settings = { DATABASE_URL: 'postgresql://paul:hunter2@127.0.0.1/todo', SECRET_KEY: '' };
     assert.deepEqual(
-      await run(['serve'], { directory: temporaryDirectory(t), settings }),
+      await call(['serve'], { directory: temporaryDirectory(t), settings }),
       failed('SECRET_KEY must be set where the database is PostgreSQL: all processes share it'),
     );
   });
@@ -209,7 +213,7 @@ suite('what cannot be used is told without a stack', { concurrency: 2 }, () => {
     nowhere.pathname = 'nowhere';
     nobody.username = 'nobody';
     const outcomes = await Promise.all(
-      [nowhere, nobody].map(({ href }) => run(['migrate'], { directory, settings: { DATABASE_URL: href } })),
+      [nowhere, nobody].map(({ href }) => call(['migrate'], { directory, settings: { DATABASE_URL: href } })),
     );
     assert.deepEqual(outcomes[0], failed('The database cannot be used: database "nowhere" does not exist'));
     assert.equal(outcomes[1]?.code, 1);
@@ -218,19 +222,21 @@ suite('what cannot be used is told without a stack', { concurrency: 2 }, () => {
 
   test('a database that was not migrated', ON_POSTGRESQL, async (t) => {
     const options = { directory: temporaryDirectory(t), settings: await makeEmptyDatabase(t) };
-    const outcomes = await Promise.all(
-      [['serve'], ['createtoken', 'paul'], ['studio', '--browser', 'none']].map((args) => run(args, options)),
-    );
+    const outcomes = [
+      await run(['serve'], options),
+      await call(['createtoken', 'paul'], options),
+      await call(['studio', '--browser', 'none'], options),
+    ];
     for (const outcome of outcomes) {
       assert.deepEqual({ ...outcome, stderr: '' }, { code: 1, stdout: '', stderr: '' });
       assert.match(outcome.stderr, /^todo-api: The database lacks migration \w+\. Run: npx todo-api migrate\n$/);
     }
-    assert.match((await run(['migrate'], options)).stdout, /^(Applied \w+\n)+$/);
-    assert.deepEqual(await run(['createtoken', 'paul'], options), failed('There is no user paul.'));
+    assert.match((await call(['migrate'], options)).stdout, /^(Applied \w+\n)+$/);
+    assert.deepEqual(await call(['createtoken', 'paul'], options), failed('There is no user paul.'));
   });
 });
 
-suite('making users', { concurrency: 2 }, () => {
+suite('making users', () => {
   const email = ['--email', 'Paul@Domain.COM'];
 
   test('createuser takes the password from standard input', async (t) => {
@@ -249,7 +255,7 @@ suite('making users', { concurrency: 2 }, () => {
     assert.deepEqual([user.email, user.isActive, user.isSuperuser], ['', true, true]);
   });
 
-  const refusals: [name: string, args: string[], options: Omit<Run, 'directory'>, message: string][] = [
+  const refusals: [name: string, args: string[], options: Omit<Run, 'directory' | 'wrapper'>, message: string][] = [
     [
       'a username that is taken',
       ['createuser', '--username', 'ringo', '--password-stdin'],
@@ -325,7 +331,7 @@ suite('making users', { concurrency: 2 }, () => {
   });
 });
 
-suite('the users there are', { concurrency: 2 }, () => {
+suite('the users there are', () => {
   test('have to be there', async (t) => {
     const { call } = await setUp(t, ['paul']);
     const commands = ['changepassword', 'activate', 'deactivate', 'deleteuser', 'createtoken'];

@@ -1,12 +1,17 @@
+import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
+import { realpathSync } from 'node:fs';
 import { join } from 'node:path';
+import { PassThrough, Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import Sqlite from 'better-sqlite3';
 import { Pool } from 'pg';
+import { runCommand } from '../../src/commands/index.ts';
+import type { Shell } from '../../src/console.ts';
 import { type Database, databasePath, isSqlite, type ListQuery, openDatabase } from '../../src/database/index.ts';
 import { administrate, configure, inDatabase, makeDatabase, SECRET_KEY, temporaryDirectory, until } from '../helper.ts';
 
@@ -88,12 +93,44 @@ export function start(args: string[], { directory, settings, wrapper = [] }: Run
   return spawn(command, [...before, CLI, ...args], { cwd: directory, env: environment(settings) });
 }
 
+/**
+ * Runs a command of the console in this process, as `run` does in one of its own. Commands that run at the same time
+ * must do so in the same directory.
+ */
+export async function call(
+  args: string[],
+  { directory, settings, input = '' }: Omit<Run, 'wrapper'>,
+): Promise<Outcome> {
+  const [stdout, stderr] = [new PassThrough(), new PassThrough()];
+  const shell: Shell = { env: environment(settings), stdin: Readable.from([input]), stdout, stderr };
+  const leave = enter(directory);
+  try {
+    await runCommand(args, shell);
+  } finally {
+    leave();
+  }
+  const texts = await Promise.all([stdout.end(), stderr.end()].map((stream) => text(stream)));
+  return { code: Number(shell.exitCode ?? 0), stdout: texts[0] as string, stderr: texts[1] as string };
+}
+
+const HOME = process.cwd();
+let within = 0;
+
+/** Makes a directory the one of this process, until all who entered it have left it. */
+function enter(directory: string): () => void {
+  if (within++ === 0) process.chdir(directory);
+  assert.equal(process.cwd(), realpathSync(directory), 'another command runs elsewhere at the same time');
+  return () => {
+    if (--within === 0) process.chdir(HOME);
+  };
+}
+
 export function environment(settings: Record<string, string> = {}): NodeJS.ProcessEnv {
   const { PATH, NODE_V8_COVERAGE } = process.env;
   return { PATH, ...(NODE_V8_COVERAGE && { NODE_V8_COVERAGE }), DATABASE_URL: 'file:todo.db', SECRET_KEY, ...settings };
 }
 
-/** Runs a command of the console to its end. */
+/** Runs a command of the console to its end, in a process of its own. */
 export async function run(args: string[], options: Run): Promise<Outcome> {
   return outcome(start(args, options), options.input);
 }

@@ -5,7 +5,7 @@ import { Throttled, Unavailable } from '../../src/errors.ts';
 import { addressKey, createLoginThrottle, type LoginThrottle } from '../../src/login-throttle.ts';
 import { MAX_HASHES } from '../../src/passwords.ts';
 import { configure, makeDatabase, temporaryDirectory } from '../helper.ts';
-import { connect, open, run } from './helper.ts';
+import { call, connect, open } from './helper.ts';
 
 suite('an address counts', () => {
   const cases: [address: string | undefined, key: string][] = [
@@ -299,7 +299,7 @@ test('flushexpiredtokens deletes what is over, and no more', async (t) => {
   const past = new Date(Date.now() - 1000);
   const future = new Date(Date.now() + WINDOW_MS);
   const flush = async () => {
-    const { stdout, stderr } = await run(['flushexpiredtokens'], { directory: temporaryDirectory(t), settings });
+    const { stdout, stderr } = await call(['flushexpiredtokens'], { directory: temporaryDirectory(t), settings });
     assert.equal(stdout, 'Expired sessions deleted: 0\n', stderr);
   };
   await prisma.rateLimit.deleteMany();

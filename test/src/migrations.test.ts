@@ -11,7 +11,7 @@ import { migratePostgresql } from '../../src/database/postgresql.ts';
 import { migrateSqlite } from '../../src/database/sqlite.ts';
 import { packagePath } from '../../src/package.ts';
 import { configure, isOnPostgresql, makeDatabase, temporaryDirectory } from '../helper.ts';
-import { connect, makeEmptyDatabase, type Raw, run } from './helper.ts';
+import { call, connect, makeEmptyDatabase, type Raw, run } from './helper.ts';
 
 const PROVIDER = isOnPostgresql ? 'postgresql' : 'sqlite';
 const COMMITTED = packagePath(`prisma/migrations/${PROVIDER}`);
@@ -305,6 +305,6 @@ test('the committed migrations are read from the package, wherever the service i
   const directory = temporaryDirectory(t);
   cpSync(COMMITTED, join(directory, 'prisma/migrations', PROVIDER), { recursive: true });
   mkdirSync(join(directory, 'prisma/migrations', PROVIDER, '99999999999999_strange'));
-  const { stdout, code } = await run(['migrate'], { directory, settings: await makeEmptyDatabase(t) });
+  const { stdout, code } = await call(['migrate'], { directory, settings: await makeEmptyDatabase(t) });
   assert.deepEqual({ stdout, code }, { stdout: NAMES.map((name) => `Applied ${name}\n`).join(''), code: 0 });
 });

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { suite, test } from 'node:test';
 import { loadJwtKeys, thumbprintOf } from '../../src/jwt-keys.ts';
 import { configure, SECRET_KEY, temporaryDirectory } from '../helper.ts';
-import { run } from './helper.ts';
+import { call } from './helper.ts';
 
 const KINDS: [algorithm: string, type: string, details: object][] = [
   ['RS256', 'rsa', { modulusLength: 3072, publicExponent: 65537n }],
@@ -16,7 +16,7 @@ const KINDS: [algorithm: string, type: string, details: object][] = [
 suite('generatekey', () => {
   test('prints a new secret each time, fit for SECRET_KEY', async (t) => {
     const options = { directory: temporaryDirectory(t) };
-    const outcomes = [await run(['generatekey'], options), await run(['generatekey'], options)];
+    const outcomes = [await call(['generatekey'], options), await call(['generatekey'], options)];
     for (const { code, stdout, stderr } of outcomes) {
       assert.deepEqual([code, stderr], [0, '']);
       assert.match(stdout, /^[\w-]{64}\n$/);
@@ -29,7 +29,7 @@ suite('generatekey', () => {
   for (const [algorithm, type, details] of KINDS) {
     test(`prints a private key for ${algorithm}`, async (t) => {
       const options = { directory: temporaryDirectory(t) };
-      const { code, stdout, stderr } = await run(['generatekey', '--algorithm', algorithm], options);
+      const { code, stdout, stderr } = await call(['generatekey', '--algorithm', algorithm], options);
       const key = createPrivateKey(stdout);
       assert.deepEqual([code, stderr], [0, `${algorithm} key ${thumbprintOf(createPublicKey(key))}\n`]);
       assert.match(stdout, /^-----BEGIN PRIVATE KEY-----\n[^-]+\n-----END PRIVATE KEY-----\n$/);
@@ -40,7 +40,7 @@ suite('generatekey', () => {
     test(`writes a private key for ${algorithm} that its owner alone can read, and the service can use`, async (t) => {
       const directory = temporaryDirectory(t);
       const args = ['generatekey', '--algorithm', algorithm, '--out', 'key.pem'];
-      const { code, stdout, stderr } = await run(args, { directory });
+      const { code, stdout, stderr } = await call(args, { directory });
       const path = join(directory, 'key.pem');
       assert.equal(statSync(path).mode & 0o777, 0o600);
       const [key] = loadJwtKeys({ ...configure({ JWT_KEY_FILES: path }), SECRET_KEY });
@@ -51,7 +51,7 @@ suite('generatekey', () => {
 
   test('writes a secret to a file', async (t) => {
     const directory = temporaryDirectory(t);
-    const outcome = await run(['generatekey', '--out', 'secret'], { directory });
+    const outcome = await call(['generatekey', '--out', 'secret'], { directory });
     assert.deepEqual(outcome, { code: 0, stdout: 'Secret written to secret\n', stderr: '' });
     assert.match(readFileSync(join(directory, 'secret'), 'utf8'), /^[\w-]{64}\n$/);
     assert.equal(statSync(join(directory, 'secret')).mode & 0o777, 0o600);
@@ -62,7 +62,9 @@ suite('generatekey', () => {
     writeFileSync(join(directory, 'key.pem'), 'precious', { mode: 0o644 });
     symlinkSync('nowhere', join(directory, 'link.pem'));
     for (const name of ['key.pem', 'link.pem']) {
-      const { code, stdout, stderr } = await run(['generatekey', '--algorithm', 'EdDSA', '--out', name], { directory });
+      const { code, stdout, stderr } = await call(['generatekey', '--algorithm', 'EdDSA', '--out', name], {
+        directory,
+      });
       assert.deepEqual([code, stdout], [1, '']);
       assert.equal(stderr, `todo-api: EEXIST: file already exists, open '${name}'\n`);
     }
@@ -73,11 +75,11 @@ suite('generatekey', () => {
   test('refuses what it does not know', async (t) => {
     const options = { directory: temporaryDirectory(t) };
     for (const algorithm of ['HS256', 'rs256', 'none', '']) {
-      const { code, stdout, stderr } = await run(['generatekey', '--algorithm', algorithm], options);
+      const { code, stdout, stderr } = await call(['generatekey', '--algorithm', algorithm], options);
       assert.deepEqual([code, stdout], [1, '']);
       assert.match(stderr, /Allowed choices are RS256, ES256, EdDSA\./);
     }
-    const { code, stderr } = await run(['generatekey', '--out', 'nowhere/key.pem'], options);
+    const { code, stderr } = await call(['generatekey', '--out', 'nowhere/key.pem'], options);
     assert.equal(code, 1);
     assert.match(stderr, /^todo-api: ENOENT: no such file or directory, open 'nowhere\/key\.pem'\n$/);
   });

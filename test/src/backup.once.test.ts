@@ -26,7 +26,7 @@ import { migrateSqlite } from '../../src/database/sqlite.ts';
 import { CommandError } from '../../src/errors.ts';
 import { readOrCreateSecret } from '../../src/secret.ts';
 import { configure, isOnPostgresql, makeDatabase, SECRET_KEY, temporaryDirectory, until } from '../helper.ts';
-import { insertUser, run, start, startServer } from './helper.ts';
+import { call, insertUser, start, startServer } from './helper.ts';
 
 const ON_SQLITE = { skip: isOnPostgresql && 'this run is on PostgreSQL' };
 
@@ -123,7 +123,7 @@ suite('backup', ON_SQLITE, () => {
     const server = await startServer(t, { directory, settings: { ...settings, SECRET_KEY: '' } });
     await addUser({ settings }, 'anna');
     const before = readdirSync(directory).sort();
-    assert.deepEqual(await run(['backup', file], { directory, settings }), {
+    assert.deepEqual(await call(['backup', file], { directory, settings }), {
       code: 0,
       stdout: `Backed up to ${file}.\n`,
       stderr: '',
@@ -154,13 +154,13 @@ suite('backup', ON_SQLITE, () => {
   test('overwrites a file only where it is told to', async (t) => {
     const { directory, settings, file } = await makePlace(t, 'paul');
     writeFileSync(file, 'precious', { mode: 0o644 });
-    assert.deepEqual(await run(['backup', file], { directory, settings }), {
+    assert.deepEqual(await call(['backup', file], { directory, settings }), {
       code: 1,
       stdout: '',
       stderr: `todo-api: ${file} exists.\n`,
     });
     assert.equal(readFileSync(file, 'utf8'), 'precious');
-    assert.equal((await run(['backup', '--force', file], { directory, settings })).code, 0);
+    assert.equal((await call(['backup', '--force', file], { directory, settings })).code, 0);
     assert.deepEqual(namesIn(file), ['paul']);
     assert.equal(modeOf(file), 0o600);
     assert.deepEqual(readdirSync(dirname(file)), ['backup.db']);
@@ -264,7 +264,7 @@ suite('restore', ON_SQLITE, () => {
     chmodSync(path, 0o640);
     await backUpSqlite(path, file);
     await addUser(place, 'anna');
-    const { code, stdout, stderr } = await run(['restore', file], { directory, settings });
+    const { code, stdout, stderr } = await call(['restore', file], { directory, settings });
     assert.deepEqual([code, stderr], [0, '']);
     const [, former = ''] = /^Restored \/.*\. What was there is kept as (\/.*)\.\n$/.exec(stdout) ?? [];
     assert.deepEqual(namesIn(path), ['paul']);
@@ -352,7 +352,7 @@ suite('restore', ON_SQLITE, () => {
       ['restore', file],
       ['restore', '--force', file],
     ]) {
-      assert.deepEqual(await run(args, { directory, settings }), { code: 1, stdout: '', stderr: message });
+      assert.deepEqual(await call(args, { directory, settings }), { code: 1, stdout: '', stderr: message });
     }
     assert.equal(server.child.exitCode, null);
     assert.deepEqual(readdirSync(directory).sort(), ['todo.db', 'todo.db-shm', 'todo.db-wal']);
@@ -375,14 +375,14 @@ suite('restore', ON_SQLITE, () => {
     await backUpSqlite(path, file);
     const rubbish = 'Dear diary, '.repeat(1000);
     writeFileSync(path, rubbish);
-    const outcome = await run(['restore', file], { directory, settings });
+    const outcome = await call(['restore', file], { directory, settings });
     assert.equal(outcome.code, 1);
     assert.match(
       outcome.stderr,
       /cannot be locked \(file is not a database\), so whether .* Stop the service, and give --force\.\n$/,
     );
     assert.equal(readFileSync(path, 'utf8'), rubbish);
-    assert.equal((await run(['restore', '--force', file], { directory, settings })).code, 0);
+    assert.equal((await call(['restore', '--force', file], { directory, settings })).code, 0);
     assert.deepEqual(namesIn(path), ['paul']);
     const [former = ''] = readdirSync(directory).filter((name) => name !== 'todo.db');
     assert.equal(readFileSync(join(directory, former), 'utf8'), rubbish);
@@ -417,14 +417,14 @@ suite('restore', ON_SQLITE, () => {
     await backUpSqlite(older, file);
     await restoreSqlite(file, path);
     const applied = later.map(({ name }) => `Applied ${name}\n`).join('');
-    assert.deepEqual(await run(['migrate'], { directory, settings }), { code: 0, stdout: applied, stderr: '' });
+    assert.deepEqual(await call(['migrate'], { directory, settings }), { code: 0, stdout: applied, stderr: '' });
   });
 });
 
 test('PostgreSQL has tools of its own, which are named without a password', async (t) => {
   const directory = temporaryDirectory(t);
-  const call = (args: string[], DATABASE_URL: string) =>
-    run(args, { directory, settings: { DATABASE_URL, SECRET_KEY } });
+  const ask = (args: string[], DATABASE_URL: string) =>
+    call(args, { directory, settings: { DATABASE_URL, SECRET_KEY } });
   const url = 'postgresql://paul:hunter2@db.example/todo?sslmode=verify-full&password=hunter2';
   const address = "'postgresql://paul@db.example/todo?sslmode=verify-full'";
   const say = (command: string) => ({
@@ -433,17 +433,17 @@ test('PostgreSQL has tools of its own, which are named without a password', asyn
     stderr: `todo-api: PostgreSQL has a tool of its own for this. Run: ${command}\n`,
   });
   assert.deepEqual(
-    await call(['backup', "paul's.dump"], url),
+    await ask(['backup', "paul's.dump"], url),
     say(String.raw`pg_dump --format=custom --file='paul'\''s.dump' ${address}`),
   );
   assert.deepEqual(
-    await call(['restore', 'todo.dump'], url),
+    await ask(['restore', 'todo.dump'], url),
     say(`pg_restore --single-transaction --no-owner --dbname=${address} 'todo.dump'`),
   );
   // What those tools do not know, or call otherwise.
   const others = 'schema=public&connection_limit=5&sslmode=no-verify&application_name=todo&uselibpqcompat=true';
   assert.deepEqual(
-    await call(['backup', 'a'], `postgresql://paul@db.example/todo?${others}`),
+    await ask(['backup', 'a'], `postgresql://paul@db.example/todo?${others}`),
     say("pg_dump --format=custom --file='a' 'postgresql://paul@db.example/todo?application_name=todo'"),
   );
   // The password was not encoded.
@@ -451,7 +451,7 @@ test('PostgreSQL has tools of its own, which are named without a password', asyn
     'postgresql://paul:hunter#2@db.example/todo',
     'postgresql://paul:1#2hunter@db.example/todo',
   ]) {
-    const { code, stderr } = await call(['backup', 'todo.dump'], unencoded);
+    const { code, stderr } = await ask(['backup', 'todo.dump'], unencoded);
     assert.equal(code, 1);
     assert.match(stderr, /pg_dump/);
     assert.doesNotMatch(stderr, /hunter/);
