@@ -8,8 +8,7 @@ import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import Sqlite from 'better-sqlite3';
 import { openDatabase } from '../src/database/index.ts';
-import { createUser } from '../src/users.ts';
-import { type Answer, configure, PASSWORD, send, temporaryDirectory } from './helper.ts';
+import { type Answer, addUser, configure, PASSWORD, send, temporaryDirectory } from './helper.ts';
 import { run, type Server, startServer } from './src/helper.ts';
 
 /** What has to be cleaned up after, of a test or a proof. */
@@ -99,7 +98,7 @@ export async function makeService(directory: string): Promise<Service> {
   // A report of coverage would not be written by who is killed, nor fit on a full disk.
   const settings = { DATABASE_URL: `file:${path}`, LOGIN_THROTTLE: 'off', SHUTDOWN_DELAY: '0', NODE_V8_COVERAGE: '' };
   const { prisma, close } = await openDatabase(configure({ DATABASE_URL: settings.DATABASE_URL }));
-  await createUser(prisma, { username: 'paul', email: '', password: PASSWORD, isSuperuser: false });
+  await addUser({ app: { prisma } }, 'paul');
   await close();
   return { path, directory, settings };
 }

@@ -4,8 +4,7 @@ import { connect } from 'node:net';
 import { test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { openDatabase } from '../../src/database/index.ts';
-import { createUser } from '../../src/users.ts';
-import { configure, makeDatabase, PASSWORD, send, temporaryDirectory, until } from '../helper.ts';
+import { addUser, configure, makeDatabase, send, temporaryDirectory, until } from '../helper.ts';
 import { freePort } from '../ports.ts';
 import { startServer } from '../src/helper.ts';
 
@@ -14,7 +13,7 @@ const CLIENTS = 20;
 test('requests that their clients give up are logged and counted, each once, with their address', async (t) => {
   const settings = await makeDatabase(t);
   const { prisma, close } = await openDatabase(configure(settings));
-  await createUser(prisma, { username: 'paul', email: '', password: PASSWORD, isSuperuser: false });
+  await addUser({ app: { prisma } }, 'paul');
   await close();
   const metricsPort = await freePort();
   const server = await startServer(t, {

@@ -3,9 +3,16 @@ import { before, suite, type TestContext, test } from 'node:test';
 import type { RouteOptions } from 'fastify';
 import { obtainApiToken, type Scope } from '../../src/api-tokens.ts';
 import { Prisma } from '../../src/database/generated/sqlite/client.ts';
-import { hashPassword } from '../../src/passwords.ts';
 import { lifetimesOf, startSession } from '../../src/sessions.ts';
-import { type Answer, buildWithRoutes, PASSWORD, SECRET_KEY, type SendOptions, type TestApp } from '../helper.ts';
+import {
+  type Answer,
+  buildWithRoutes,
+  PASSWORD,
+  PASSWORD_HASH,
+  SECRET_KEY,
+  type SendOptions,
+  type TestApp,
+} from '../helper.ts';
 import { claimsOf, forge } from '../plugins/helper-jwt.ts';
 import { exchange } from '../plugins/helper-socket.ts';
 
@@ -270,7 +277,6 @@ interface Credential {
 }
 
 let service: TestApp;
-let hash: string;
 let cast: Cast;
 /** those that open nothing, and those of paul, of john and of a superuser */
 let credentials: Credential[];
@@ -278,7 +284,6 @@ let routes: RouteOptions[];
 
 before(async (t) => {
   ({ routes, ...service } = await buildWithRoutes(t as TestContext, { REGISTRATION: 'open' }));
-  hash = await hashPassword(PASSWORD);
   cast = await makeCast();
   credentials = REFUSED.map(([what, authorize, refusal]) => ({ what, authorization: authorize(cast), refusal }));
   for (const person of [cast.paul, cast.john, cast.root]) {
@@ -301,8 +306,8 @@ let people = 0;
 async function makePerson({ isSuperuser = false } = {}): Promise<Person> {
   const { prisma, jwtCodec, config } = service.app;
   const username = `user${++people}`;
-  const { id } = await prisma.user.create({ data: { username, password: hash, isSuperuser } });
-  const login = { id, password: hash, isActive: true } as const;
+  const { id } = await prisma.user.create({ data: { username, password: PASSWORD_HASH, isSuperuser } });
+  const login = { id, password: PASSWORD_HASH, isActive: true } as const;
   const begin = async () => {
     const pair = await startSession(prisma, jwtCodec, lifetimesOf(config), login, { userAgent: username, address: '' });
     assert.ok(pair);

@@ -3,8 +3,16 @@ import { once } from 'node:events';
 import { before, suite, type TestContext, test } from 'node:test';
 import type { SecurityEvent } from '../../plugins/audit.ts';
 import { openDatabase } from '../../src/database/index.ts';
-import { createUser } from '../../src/users.ts';
-import { type Answer, configure, makeDatabase, PASSWORD, type Send, send, temporaryDirectory } from '../helper.ts';
+import {
+  type Answer,
+  configure,
+  addUser as insertUser,
+  makeDatabase,
+  PASSWORD,
+  type Send,
+  send,
+  temporaryDirectory,
+} from '../helper.ts';
 import { claimsOf, forge } from '../plugins/helper-jwt.ts';
 import { type Algorithm, makeKeyFile } from '../plugins/helper-jwt-keys.ts';
 import { END, exchange } from '../plugins/helper-socket.ts';
@@ -391,7 +399,7 @@ before(async (t) => {
     (method, path, options = {}) =>
       send(server.origin, method, path, { ...options, headers: { 'x-forwarded-for': address, ...options.headers } });
   const addUser = async (username: string): Promise<User> => {
-    const { id } = await createUser(prisma, { username, email: '', password: PASSWORD, isSuperuser: false });
+    const { id } = await insertUser({ app: { prisma } }, username);
     const token = await logIn(sendFrom('192.0.2.1'), username);
     const pair = await logIn(sendFrom('192.0.2.1'), username, PASSWORD, '/api/jwt/token/');
     return { id, username, ...token.body, ...pair.body };

@@ -3,7 +3,6 @@ import { once } from 'node:events';
 import { suite, type TestContext, test } from 'node:test';
 import { openDatabase } from '../../src/database/index.ts';
 import { MAX_HASHES } from '../../src/passwords.ts';
-import { createUser } from '../../src/users.ts';
 import {
   type Answer,
   addUser,
@@ -195,12 +194,7 @@ suite('failed logins', () => {
 test('logins are in the log, without what was typed', async (t) => {
   const settings = await makeDatabase(t);
   const { prisma, close } = await openDatabase(configure(settings));
-  const { id: paul } = await createUser(prisma, {
-    username: 'paul',
-    email: '',
-    password: PASSWORD,
-    isSuperuser: false,
-  });
+  const { id: paul } = await addUser({ app: { prisma } }, 'paul');
   const { id: inactive } = await prisma.user.create({ data: { username: 'inac', password: 'x', isActive: false } });
   await close();
   const server = await startServer(t, { directory: temporaryDirectory(t), settings: { ...settings, ...on } });

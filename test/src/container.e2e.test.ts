@@ -15,8 +15,7 @@ import { Config } from '../../src/config.ts';
 import { openDatabase } from '../../src/database/index.ts';
 import { BodyTooLarge, Unavailable } from '../../src/errors.ts';
 import { packagePath } from '../../src/package.ts';
-import { createUser } from '../../src/users.ts';
-import { configure, makeDatabase, PASSWORD, send, temporaryDirectory, until } from '../helper.ts';
+import { addUser, configure, makeDatabase, PASSWORD, send, temporaryDirectory, until } from '../helper.ts';
 import { freePort } from '../ports.ts';
 import { startServer } from './helper.ts';
 
@@ -90,7 +89,7 @@ async function setUp(t: TestContext) {
   const settings = { ...database, TRUST_PROXY: '127.0.0.1' };
   const servers = await Promise.all([1, 2].map(() => startServer(t, { directory, settings })));
   const { prisma, close } = await openDatabase(configure(database));
-  await createUser(prisma, { username: 'paul', email: '', password: PASSWORD, isSuperuser: false });
+  await addUser({ app: { prisma } }, 'paul');
   await close();
 
   const port = await freePort();

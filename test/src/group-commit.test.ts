@@ -2,8 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { test } from 'node:test';
 import { openDatabase } from '../../src/database/index.ts';
-import { createUser } from '../../src/users.ts';
-import { configure, isOnPostgresql, makeDatabase, PASSWORD, send, temporaryDirectory } from '../helper.ts';
+import { addUser, configure, isOnPostgresql, makeDatabase, PASSWORD, send, temporaryDirectory } from '../helper.ts';
 import { insertUser, open, startServer } from './helper.ts';
 
 const fields = { body: '', is_completed: false, date_created: '2026-11-23' };
@@ -47,7 +46,7 @@ test('on a full disk no write is acknowledged that is not kept, and reads go on'
   const directory = temporaryDirectory(t);
   const settings = await makeDatabase(t);
   const { prisma, close } = await openDatabase(configure(settings));
-  await createUser(prisma, { username: 'paul', email: '', password: PASSWORD, isSuperuser: false });
+  await addUser({ app: { prisma } }, 'paul');
   await close();
 
   const server = await startServer(t, {

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { openDatabase } from '../../src/database/index.ts';
-import { createUser } from '../../src/users.ts';
 import {
   type Answer,
+  addUser,
   configure,
   makeDatabase,
   PASSWORD,
@@ -22,7 +22,7 @@ test('processes share everything', async (t) => {
   const database = await openDatabase(configure(settings));
   t.after(() => database.close());
   for (const username of ['paul', 'anna', 'maria', 'otto']) {
-    await createUser(database.prisma, { username, email: '', password: PASSWORD, isSuperuser: false });
+    await addUser({ app: database }, username);
   }
   const servers = await Promise.all([1, 2, 3].map(() => startServer(t, { directory, settings })));
   const [a, b, c] = servers.map(({ origin }) => origin) as [string, string, string];

@@ -5,8 +5,7 @@ import { connect } from 'node:net';
 import { test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { openDatabase } from '../../src/database/index.ts';
-import { createUser } from '../../src/users.ts';
-import { configure, makeDatabase, PASSWORD, send, temporaryDirectory } from '../helper.ts';
+import { addUser, configure, makeDatabase, PASSWORD, send, temporaryDirectory } from '../helper.ts';
 import { startServer } from './helper.ts';
 
 const CONNECTIONS = 8;
@@ -17,7 +16,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     const settings = await makeDatabase(t);
     const { prisma, close } = await openDatabase(configure(settings));
     t.after(close);
-    await createUser(prisma, { username: 'paul', email: '', password: PASSWORD, isSuperuser: false });
+    await addUser({ app: { prisma } }, 'paul');
     const { child, origin } = await startServer(t, { directory: temporaryDirectory(t), settings });
     const credentials = { username: 'paul', password: PASSWORD };
     const login = await send(origin, 'POST', '/api/token', { json: credentials });

@@ -6,9 +6,8 @@ import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { type TestContext, test } from 'node:test';
 import { openDatabase } from '../../src/database/index.ts';
-import { createUser } from '../../src/users.ts';
 import { openPage } from '../browser.ts';
-import { configure, isOnPostgresql, makeDatabase, PASSWORD, SECRET_KEY, temporaryDirectory } from '../helper.ts';
+import { addUser, configure, isOnPostgresql, makeDatabase, SECRET_KEY, temporaryDirectory } from '../helper.ts';
 import { freePort } from '../ports.ts';
 
 const CLI = join(import.meta.dirname, '../../src/cli.js');
@@ -84,7 +83,7 @@ async function openStudio(t: TestContext) {
     : { DATABASE_URL: `file:${join(directory, 'a database #1.db')}` };
   const { prisma, close } = await openDatabase(configure(settings));
   t.after(close);
-  const { id } = await createUser(prisma, { username: 'paul', email: '', password: PASSWORD, isSuperuser: true });
+  const { id } = await addUser({ app: { prisma } }, 'paul', { isSuperuser: true });
   await prisma.todo.create({ data: { ownerId: id, title: 'Seen in Studio', dateCreated: '2026-11-23' } });
 
   const port = await freePort();
