@@ -1,12 +1,14 @@
 import { execFileSync } from 'node:child_process';
-import { readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join, relative } from 'node:path';
 
-// Builds the service into dist, file over file, as a running service may need what is there. With --check it
+// Builds into dist what has changed, file over file, as a running service may need what is there. With --check it
 // only tells, by its exit code, whether dist is as the sources are.
 const OUTPUT = 'dist';
-const STAMP = join(OUTPUT, '.built');
+const BUILT = join(OUTPUT, '.built');
+const BUNDLED = join(OUTPUT, '.bundled');
+const VENDOR = 'src/vendor';
 const SOURCES = ['src', 'plugins', 'routes', 'prisma', 'test', 'benchmarks'];
 const OTHERS = ['package.json', 'package-lock.json', 'tsconfig.json', 'prisma.config.ts', 'build.js'];
 
@@ -21,29 +23,34 @@ function changedAt(...paths) {
   );
 }
 
-function isCurrent() {
-  const built = statSync(STAMP, { throwIfNoEntry: false });
-  return built !== undefined && built.mtimeMs > changedAt(...SOURCES, ...OTHERS);
+/** Whether a step was done after some files and directories were changed. */
+function isDone(stamp, ...paths) {
+  const done = statSync(stamp, { throwIfNoEntry: false });
+  return done !== undefined && done.mtimeMs > changedAt(...paths);
+}
+
+/** Does a step, and notes when it was begun. */
+async function step(stamp, action) {
+  const begin = new Date();
+  rmSync(stamp, { force: true });
+  await action();
+  writeFileSync(stamp, '');
+  utimesSync(stamp, begin, begin);
 }
 
 async function build() {
-  const begin = new Date();
-  rmSync(STAMP, { force: true });
   execFileSync(process.execPath, ['node_modules/typescript/bin/tsc'], { stdio: 'inherit' });
-  await bundle(join(OUTPUT, 'src/vendor'));
-  // Clocks of files are coarse.
-  removeOlder(OUTPUT, begin.getTime() - 1000);
-  writeFileSync(STAMP, '');
-  utimesSync(STAMP, begin, begin);
+  if (!isDone(BUNDLED, VENDOR, ...OTHERS)) await step(BUNDLED, () => bundle(join(OUTPUT, VENDOR)));
+  removeStale(OUTPUT);
 }
 
-/** Removes the files of former sources. */
-function removeOlder(directory, time) {
-  for (const name of readdirSync(directory)) {
-    const path = join(directory, name);
-    const stat = statSync(path);
-    if (stat.isDirectory()) removeOlder(path, time);
-    else if (stat.mtimeMs < time) rmSync(path);
+/** Removes what was built of sources that are gone. */
+function removeStale(directory) {
+  for (const entry of readdirSync(directory, { withFileTypes: true })) {
+    const path = join(directory, entry.name);
+    const source = relative(OUTPUT, path).replace(/(\.d\.ts|\.js|\.js\.map)$/, '.ts');
+    if (entry.isDirectory()) removeStale(path);
+    else if (source.endsWith('.ts') && !basename(path).startsWith('chunk-') && !existsSync(source)) rmSync(path);
   }
 }
 
@@ -53,10 +60,10 @@ function removeOlder(directory, time) {
  */
 async function bundle(directory) {
   const esbuild = await import('esbuild');
+  for (const name of readdirSync(directory)) if (name.startsWith('chunk-')) rmSync(join(directory, name));
   await esbuild.build({
-    entryPoints: readdirSync('src/vendor').map((name) => join(directory, name.replace(/\.ts$/, '.js'))),
+    entryPoints: readdirSync(VENDOR).map((name) => join(VENDOR, name)),
     outdir: directory,
-    allowOverwrite: true,
     bundle: true,
     splitting: true,
     platform: 'node',
@@ -90,10 +97,11 @@ async function load({ path }) {
   return { contents: code.replaceAll('__dirname', `directoryOf('${module.replaceAll('\\', '/')}')`) };
 }
 
+const isBuilt = isDone(BUILT, ...SOURCES, ...OTHERS);
 if (process.argv.includes('--check')) {
-  process.exitCode = isCurrent() ? 0 : 1;
-} else {
-  await build().catch((error) => {
+  process.exitCode = isBuilt ? 0 : 1;
+} else if (!isBuilt) {
+  await step(BUILT, build).catch((error) => {
     // The compiler has said itself what is wrong.
     if (error.status === undefined) console.error(error);
     process.exitCode = 1;
