@@ -2,14 +2,28 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
-import { suite, type TestContext, test } from 'node:test';
+import { PassThrough, type Readable, type Writable } from 'node:stream';
+import { after, suite, type TestContext, test } from 'node:test';
 import { digestApiToken } from '../../src/api-token-keys.ts';
+import { runCommand } from '../../src/commands/index.ts';
+import type { Shell } from '../../src/console.ts';
 import { databasePath, openDatabase, type Prisma } from '../../src/database/index.ts';
 import { packagePath, version } from '../../src/package.ts';
-import { configure, isOnPostgresql, makeDatabase, PASSWORD, SECRET_KEY, send, temporaryDirectory } from '../helper.ts';
+import {
+  build,
+  configure,
+  isOnPostgresql,
+  makeDatabase,
+  PASSWORD,
+  SECRET_KEY,
+  send,
+  temporaryDirectory,
+  until,
+} from '../helper.ts';
 import { freePort } from '../ports.ts';
 import { CLI, call, environment, insertUser, makeEmptyDatabase, type Outcome, type Run, run, start } from './helper.ts';
 
@@ -50,7 +64,7 @@ interface Stage {
 }
 
 /** A database with the users that were asked for. */
-async function setUp(t: TestContext, usernames: string[] = []): Promise<Stage> {
+async function setUp(t: Pick<TestContext, 'after'>, usernames: string[] = []): Promise<Stage> {
   const settings = await makeDatabase(t);
   const directory = isOnPostgresql ? temporaryDirectory(t) : dirname(databasePath(settings.DATABASE_URL as string));
   const { prisma, close } = await openDatabase(configure(settings));
@@ -65,6 +79,8 @@ async function setUp(t: TestContext, usernames: string[] = []): Promise<Stage> {
     serve: (others) => serve(t, withOthers(others)),
   };
 }
+
+const withRingo = await setUp({ after: after as TestContext['after'] }, ['ringo']);
 
 const ON_SQLITE = { skip: isOnPostgresql && 'this run is on PostgreSQL' };
 const ON_POSTGRESQL = { skip: !isOnPostgresql && 'this run is on SQLite' };
@@ -134,14 +150,10 @@ suite('what cannot be used is told without a stack', () => {
   });
 
   test('a database of a newer version', async (t) => {
-    const { call, directory, prisma, settings } = await setUp(t);
+    const { call, prisma } = await setUp(t);
     await prisma.$executeRaw`INSERT INTO _prisma_migrations (id, checksum, migration_name) VALUES ('x', 'x', '99999999999999_x')`;
     const message = 'The database has migration 99999999999999_x, which this version of the service does not know.';
-    const outcomes = [
-      await call(['migrate']),
-      await call(['activate', 'paul']),
-      await run(['serve'], { directory, settings }),
-    ];
+    const outcomes = [await call(['migrate']), await call(['activate', 'paul']), await call(['serve'])];
     for (const outcome of outcomes) assert.deepEqual(outcome, failed(message));
   });
 
@@ -156,7 +168,7 @@ suite('what cannot be used is told without a stack', () => {
     const directory = temporaryDirectory(t);
     mkdirSync(join(directory, 'todo.db'));
     assert.deepEqual(
-      await run(['serve'], { directory }),
+      await call(['serve'], { directory }),
       failed('The database cannot be used: unable to open database file'),
     );
   });
@@ -192,7 +204,9 @@ suite('what cannot be used is told without a stack', () => {
   test('a server that is not there', async (t) => {
     const directory = temporaryDirectory(t);
     const settings = { DATABASE_URL: `postgresql://paul:hunter2@127.0.0.1:${await freePort()}/todo` };
-    for (const outcome of await Promise.all(['migrate', 'serve'].map((name) => run([name], { directory, settings })))) {
+    for (const outcome of await Promise.all(
+      ['migrate', 'serve'].map((name) => call([name], { directory, settings })),
+    )) {
       assert.equal(outcome.code, 1);
       assert.match(outcome.stderr, /^todo-api: .*ECONNREFUSED 127\.0\.0\.1:\d+\n$/);
       assert.equal(outcome.stdout, '');
@@ -223,7 +237,7 @@ suite('what cannot be used is told without a stack', () => {
   test('a database that was not migrated', ON_POSTGRESQL, async (t) => {
     const options = { directory: temporaryDirectory(t), settings: await makeEmptyDatabase(t) };
     const outcomes = [
-      await run(['serve'], options),
+      await call(['serve'], options),
       await call(['createtoken', 'paul'], options),
       await call(['studio', '--browser', 'none'], options),
     ];
@@ -312,20 +326,19 @@ suite('making users', () => {
     ],
   ];
   for (const [name, args, options, message] of refusals) {
-    test(`refuses ${name}`, async (t) => {
-      const { call, prisma } = await setUp(t, ['ringo']);
+    test(`refuses ${name}`, async () => {
+      const { call, prisma } = withRingo;
       assert.deepEqual(await call(args, options), failed(message));
       assert.equal(await prisma.user.count(), 1);
     });
   }
 
   test('keeps a password as it was given, but for the end of the line', async (t) => {
-    const { call, serve } = await setUp(t);
+    const { call, settings } = await setUp(t);
     const args = ['createsuperuser', '--username', 'paul', '--password-stdin'];
     assert.equal((await call(args, { input: ` ${PASSWORD} \r\n` })).code, 0);
-    const service = await serve();
-    const logIn = (password: string) =>
-      send(service.origin, 'POST', '/api/token', { json: { username: 'paul', password } });
+    const { send } = await build(t, settings);
+    const logIn = (password: string) => send('POST', '/api/token', { json: { username: 'paul', password } });
     assert.equal((await logIn(` ${PASSWORD} `)).status, 200);
     assert.equal((await logIn(PASSWORD)).status, 400);
   });
@@ -411,12 +424,18 @@ suite('the users there are', () => {
 
 test('openapi prints the document, and leaves nothing behind', async (t) => {
   const [directory, temporary] = [temporaryDirectory(t), temporaryDirectory(t)];
+  process.env.TMPDIR = temporary;
+  t.after(() => {
+    process.env.TMPDIR = dirname(temporary);
+  });
   const elsewhere = { DATABASE_URL: 'postgresql://paul@127.0.0.1:1/todo' };
-  for (const settings of [{ SECRET_KEY: '' }, { LOG_LEVEL: 'trace' }, elsewhere]) {
-    const { code, stdout, stderr } = await run(['openapi'], {
-      directory,
-      settings: { ...settings, TMPDIR: temporary },
-    });
+  const asked = [
+    [call, { SECRET_KEY: '' }],
+    [call, elsewhere],
+    [run, { LOG_LEVEL: 'trace', TMPDIR: temporary }],
+  ] as const;
+  for (const [ask, settings] of asked) {
+    const { code, stdout, stderr } = await ask(['openapi'], { directory, settings });
     assert.deepEqual([code, stderr], [0, '']);
     const document = JSON.parse(stdout);
     assert.match(document.openapi, /^3\.1\./);
@@ -425,57 +444,52 @@ test('openapi prints the document, and leaves nothing behind', async (t) => {
   }
 });
 
-suite('serve', { concurrency: 2 }, () => {
-  test('says where it is, and what to do while there is no user', async (t) => {
-    const { prisma, serve } = await setUp(t);
-    const first = await serve();
-    await first.until(new RegExp(HINT));
-    const lines = messages(first.output());
-    assert.ok(lines.includes(`API: ${first.origin}/api/v1/todo/`));
-    assert.ok(lines.includes(`Documentation: ${first.origin}/docs/`));
-    assert.equal(await stop(first, 'SIGTERM'), 0);
-
-    await insertUser({ prisma }, 'paul');
-    const second = await serve();
-    assert.equal((await send(second.origin, 'GET', '/readyz')).status, 200);
-    assert.equal(await stop(second, 'SIGTERM'), 0);
-    assert.ok(!messages(second.output()).includes(HINT));
+suite('serve', () => {
+  test('says where it is, and what to do while there is no user, and ends with 0 on SIGTERM', async (t) => {
+    const { serve } = await setUp(t);
+    const service = await serve();
+    await service.until(new RegExp(HINT));
+    assert.equal((await send(service.origin, 'GET', '/healthz')).status, 200);
+    assert.equal(await stop(service, 'SIGTERM'), 0);
+    const lines = messages(service.output());
+    assert.ok(lines.includes(`API: ${service.origin}/api/v1/todo/`));
+    assert.ok(lines.includes(`Documentation: ${service.origin}/docs/`));
+    await assert.rejects(send(service.origin, 'GET', '/healthz'), { code: 'ECONNREFUSED' });
   });
-
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    test(`ends with 0 on ${signal}`, async (t) => {
-      const { serve } = await setUp(t);
-      const service = await serve();
-      await service.until(new RegExp(HINT));
-      assert.equal((await send(service.origin, 'GET', '/healthz')).status, 200);
-      assert.equal(await stop(service, signal), 0);
-      assert.ok(messages(service.output()).includes(HINT));
-      await assert.rejects(send(service.origin, 'GET', '/healthz'), { code: 'ECONNREFUSED' });
-    });
-  }
 
   test('ends with 0, and without a word, when it is stopped as soon as it listens', async (t) => {
     const { serve } = await setUp(t);
     const service = await serve();
     const code = await stop(service, 'SIGTERM');
-    assert.doesNotMatch(service.output(), /Error/);
+    assert.doesNotMatch(service.output(), /todo-api:|Error/);
     assert.equal(code, 0);
   });
 
-  test('answers what is under way when it is stopped', async (t) => {
+  test('answers what is under way when it is stopped, and has no hint where there is a user', async (t) => {
     const { call, prisma, serve } = await setUp(t, ['paul']);
     const { stdout } = await call(['createtoken', 'paul']);
-    const service = await serve({ SHUTDOWN_DELAY: '3000' });
+    const service = await serve();
+    assert.equal((await send(service.origin, 'GET', '/readyz')).status, 200);
     const authorization = `Token ${stdout.split(' ')[2]}`;
+    const requests = Array.from({ length: 10 }, () => {
+      const headers = { authorization, 'content-type': 'application/json', expect: '100-continue' };
+      const outgoing = request(`${service.origin}/api/v1/todo/`, { method: 'POST', headers, agent: false });
+      outgoing.flushHeaders();
+      return outgoing;
+    });
+    await Promise.all(requests.map((outgoing) => once(outgoing, 'continue')));
     const ended = stop(service, 'SIGTERM');
-    const answers = await Promise.all(
-      Array.from({ length: 10 }, () =>
-        send(service.origin, 'POST', '/api/v1/todo/', { authorization, json: { title: 'a' } }),
+    await until('it no longer listens', () =>
+      send(service.origin, 'GET', '/healthz').then(
+        () => false,
+        () => true,
       ),
     );
-    assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([201]));
+    const answers = requests.map((outgoing) => once(outgoing.end('{"title": "a"}'), 'response'));
+    for (const [{ statusCode }] of await Promise.all(answers)) assert.equal(statusCode, 201);
     assert.equal(await ended, 0);
     assert.equal(await prisma.todo.count(), 10);
+    assert.ok(!messages(service.output()).includes(HINT));
   });
 
   test('tells of a port that is taken', async (t) => {
@@ -483,27 +497,28 @@ suite('serve', { concurrency: 2 }, () => {
     t.after(() => other.close());
     await once(other, 'listening');
     const { port } = other.address() as AddressInfo;
-    const { call } = await setUp(t);
+    const { directory, settings } = await setUp(t);
+    // In a process of its own, which ends though the app is open.
     assert.deepEqual(
-      await call(['serve'], { settings: { PORT: String(port), LOG_LEVEL: 'warn' } }),
+      await run(['serve'], { directory, settings: { ...settings, PORT: String(port), LOG_LEVEL: 'warn' } }),
       failed(`listen EADDRINUSE: address already in use 127.0.0.1:${port}`),
     );
   });
 
   test('lets the console work on the same database', async (t) => {
-    const { call, serve } = await setUp(t);
-    const service = await serve();
+    const { call, settings } = await setUp(t);
+    const { send } = await build(t, settings);
     const args = ['createuser', '--username', 'paul', '--password-stdin'];
     assert.equal((await call(args, { input: PASSWORD })).code, 0);
     const token = async (...options: string[]) =>
       (await call(['createtoken', 'paul', ...options])).stdout.split(' ')[2];
     const list = async (key: string | undefined) => {
-      const { status, body } = await send(service.origin, 'GET', '/api/v1/todo/', { authorization: `Token ${key}` });
+      const { status, body } = await send('GET', '/api/v1/todo/', { authorization: `Token ${key}` });
       return status === 200 ? 200 : body.detail;
     };
 
     const json = { username: 'paul', password: PASSWORD };
-    const { body } = await send(service.origin, 'POST', '/api/token', { json });
+    const { body } = await send('POST', '/api/token', { json });
     const first = await token();
     assert.equal(first, body.token);
     assert.equal(await list(first), 200);
@@ -560,31 +575,48 @@ suite('serve', { concurrency: 2 }, () => {
 
 // `script` of util-linux gives a program a terminal; other systems have another one of that name, or none.
 const hasScript = spawnSync('script', ['--version'], { encoding: 'utf8' }).stdout?.includes('util-linux');
+const ON_SCRIPT = { skip: !hasScript && 'there is no `script` of util-linux' };
 
-suite('on a terminal', { concurrency: 2, skip: !hasScript && 'there is no `script` of util-linux', ...GUARD }, () => {
-  /** Runs a command and answers its questions: each time the text is shown, these keys are pressed. */
-  async function converse(
-    t: TestContext,
-    command: string,
-    { directory, settings }: Stage,
-    answers: [prompt: RegExp, keys: string][],
-  ) {
-    const line = `stty cols 100 rows 40; exec '${process.execPath}' '${CLI}' ${command}`;
-    const child = spawn('script', ['--quiet', '--return', '--command', line, '/dev/null'], {
-      cwd: directory,
-      env: environment({ TERM: 'xterm', SHELL: '/bin/sh', PORT: '0', SHUTDOWN_DELAY: '0', ...settings }),
-    });
-    const output = follow(t, child);
-    const closed = once(child, 'close');
-    for (const [prompt, keys] of answers) {
-      await output.until(prompt);
-      child.stdin?.write(keys);
-    }
-    const [code] = await closed;
-    return { code, text: output.text() };
+/** Answers the questions of a command: each time the text is shown, these keys are pressed. */
+type Answers = [prompt: RegExp, keys: string][];
+
+/** Runs a command on a terminal, and answers its questions. */
+async function converse(t: TestContext, command: string, { directory, settings }: Stage, answers: Answers) {
+  const line = `stty cols 100 rows 40; exec '${process.execPath}' '${CLI}' ${command}`;
+  const child = spawn('script', ['--quiet', '--return', '--command', line, '/dev/null'], {
+    cwd: directory,
+    env: environment({ TERM: 'xterm', SHELL: '/bin/sh', PORT: '0', SHUTDOWN_DELAY: '0', ...settings }),
+  });
+  const output = follow([child.stdout, child.stderr]);
+  t.after(() => child.kill('SIGKILL'));
+  const closed = once(child, 'close');
+  await answer(output, answers, child.stdin);
+  const [code] = await closed;
+  return { code, text: output.text() };
+}
+
+/** Does so in this process, and without a true terminal. */
+async function converseHere(command: string, { settings }: Stage, answers: Answers) {
+  const stdin = Object.assign(new PassThrough(), { isTTY: true, setRawMode() {} });
+  const [stdout, stderr] = [new PassThrough(), new PassThrough()];
+  const shell: Shell = { env: environment(settings), stdin, stdout, stderr };
+  const output = follow([stdout, stderr]);
+  const closed = Promise.all([once(stdout, 'close'), once(stderr, 'close')]);
+  const ran = runCommand(command.split(' '), shell).finally(() => [stdout, stderr].map((stream) => stream.end()));
+  await answer(output, answers, stdin);
+  await Promise.all([ran, closed]);
+  return { code: shell.exitCode ?? 0, text: output.text() };
+}
+
+async function answer(output: ReturnType<typeof follow>, answers: Answers, stdin: Writable | null) {
+  for (const [prompt, keys] of answers) {
+    await output.until(prompt);
+    stdin?.write(keys);
   }
+}
 
-  test('createsuperuser asks until the answers will do, and does not show the password', async (t) => {
+suite('on a terminal', GUARD, () => {
+  test('createsuperuser asks until the answers will do, and does not show the password', ON_SCRIPT, async (t) => {
     const stage = await setUp(t);
     const { code, text } = await converse(t, 'createsuperuser --email paul@domain.com', stage, [
       [/username:/, 'two words\r'],
@@ -604,11 +636,10 @@ suite('on a terminal', { concurrency: 2, skip: !hasScript && 'there is no `scrip
 
   test('a question is cancelled by Ctrl-C', async (t) => {
     const stage = await setUp(t);
-    for (const [command, prompt] of [
-      ['createuser', /username:/],
-      ['createuser --username paul', /password:/],
-    ] as const) {
-      const { code, text } = await converse(t, command, stage, [[prompt, '\x03']]);
+    for (const { code, text } of [
+      await converseHere('createuser', stage, [[/username:/, '\x03']]),
+      await converseHere('createuser --username paul', stage, [[/password:/, '\x03']]),
+    ]) {
       assert.equal(code, 1, text);
       assert.match(text, /todo-api: Cancelled\./);
     }
@@ -619,18 +650,18 @@ suite('on a terminal', { concurrency: 2, skip: !hasScript && 'there is no `scrip
     const stage = await setUp(t, ['paul']);
     const question = /Delete paul and all their todos\?/;
     for (const keys of ['\r', 'n', '\x03']) {
-      const { code, text } = await converse(t, 'deleteuser paul', stage, [[question, keys]]);
+      const { code, text } = await converseHere('deleteuser paul', stage, [[question, keys]]);
       assert.equal(code, 1, text);
       assert.match(text, /todo-api: Cancelled\./);
     }
     assert.equal(await stage.prisma.user.count(), 1);
-    const { code, text } = await converse(t, 'deleteuser paul', stage, [[question, 'y']]);
+    const { code, text } = await converseHere('deleteuser paul', stage, [[question, 'y']]);
     assert.equal(code, 0, text);
     assert.match(text, /User paul deleted\./);
     assert.equal(await stage.prisma.user.count(), 0);
   });
 
-  test('serve logs lines for people, and ends on Ctrl-C', async (t) => {
+  test('serve logs lines for people, and ends on Ctrl-C', ON_SCRIPT, async (t) => {
     const stage = await setUp(t);
     const { code, text } = await converse(t, 'serve', stage, [[/There is no user yet\./, '\x03']]);
     assert.equal(code, 0, text);
@@ -650,9 +681,10 @@ interface Service {
 }
 
 /** A service that listens on a free port; stopped after the test. */
-async function serve(t: TestContext, { directory, settings }: Run): Promise<Service> {
+async function serve(t: Pick<TestContext, 'after'>, { directory, settings }: Run): Promise<Service> {
   const child = start(['serve'], { directory, settings: { PORT: '0', SHUTDOWN_DELAY: '0', ...settings } });
-  const output = follow(t, child);
+  const output = follow([child.stdout, child.stderr]);
+  t.after(() => child.kill('SIGKILL'));
   const [, origin] = await output.until(/"msg":"Documentation: (http:\S+)\/docs\/"/);
   return { origin: origin as string, child, output: output.text, until: output.until };
 }
@@ -671,23 +703,22 @@ function messages(output: string): string[] {
     .map((line) => JSON.parse(line).msg);
 }
 
-/** What a process prints, as it comes. */
-function follow(t: TestContext, child: ChildProcess) {
+/** What is printed, as it comes. */
+function follow(streams: (Readable | null)[]) {
   let text = '';
   let seen = 0;
-  let isOver = false;
+  let open = streams.length;
   let wake = () => {};
-  for (const stream of [child.stdout, child.stderr]) {
+  for (const stream of streams) {
     stream?.setEncoding('utf8').on('data', (chunk) => {
       text += chunk;
       wake();
     });
+    stream?.on('close', () => {
+      open--;
+      wake();
+    });
   }
-  child.on('close', () => {
-    isOver = true;
-    wake();
-  });
-  t.after(() => child.kill('SIGKILL'));
   return {
     text: () => text,
     /** Waits until something is printed after what the last call waited for. */
@@ -698,7 +729,7 @@ function follow(t: TestContext, child: ChildProcess) {
           seen += match.index + match[0].length;
           return match;
         }
-        if (isOver) assert.fail(`${pattern} was never printed:\n${text}`);
+        if (open === 0) assert.fail(`${pattern} was never printed:\n${text}`);
         await new Promise<void>((resolve) => {
           wake = resolve;
         });

@@ -48,15 +48,6 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   });
 }
 
-test('a stop at the very start is one in order', async (t) => {
-  const settings = { ...(await makeDatabase(t)), SHUTDOWN_DELAY: '0' };
-  const { child, log } = await startServer(t, { directory: temporaryDirectory(t), settings });
-  const exit = once(child, 'exit');
-  child.kill('SIGTERM');
-  assert.deepEqual(await exit, [0, null]);
-  assert.doesNotMatch(log(), /todo-api:|Error/);
-});
-
 test('a client that sends half a request does not hold the service', async (t) => {
   const server = await startServer(t, { directory: temporaryDirectory(t), settings: await makeDatabase(t) });
   const exit = once(server.child, 'exit');
