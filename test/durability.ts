@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import Sqlite from 'better-sqlite3';
 import { openDatabase } from '../src/database/index.ts';
 import { type Answer, addUser, configure, PASSWORD, send, temporaryDirectory } from './helper.ts';
-import { run, type Server, startServer } from './src/helper.ts';
+import { call, type Server, startServer } from './src/helper.ts';
 
 /** What has to be cleaned up after, of a test or a proof. */
 type Cleanup = Pick<TestContext, 'after'>;
@@ -242,10 +242,10 @@ async function backUpAndRestore(service: Service, ledger: Ledger, directory: str
   mkdirSync(directory);
   const file = join(directory, 'backup.db');
   const then = ledger.snapshot();
-  const backup = await run(['backup', file], service);
+  const backup = await call(['backup', file], service);
   assert.equal(backup.code, 0, backup.stderr);
   const path = join(directory, 'todo.db');
-  const restore = await run(['restore', file], { directory, settings: { DATABASE_URL: `file:${path}` } });
+  const restore = await call(['restore', file], { directory, settings: { DATABASE_URL: `file:${path}` } });
   assert.equal(restore.code, 0, restore.stderr);
   ledger.verify(path, then);
   rmSync(directory, { recursive: true });
@@ -356,7 +356,7 @@ export async function surviveFullDisk(t: Cleanup, free: number, report: (line: s
   assert.equal(statuses.create, 503);
 
   const backup = join(elsewhere, 'backup.db');
-  const outcome = await run(['backup', backup], service);
+  const outcome = await call(['backup', backup], service);
   assert.equal(outcome.code, 0, outcome.stderr);
   ledger.verify(backup);
 

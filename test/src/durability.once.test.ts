@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fill, makeDisk, makeService, surviveFullDisk, surviveKills, whyNoDisk } from '../durability.ts';
 import { isOnPostgresql } from '../helper.ts';
-import { run } from './helper.ts';
+import { call } from './helper.ts';
 
 /** `npm run proof:kill` does more of the same. */
 const skip = isOnPostgresql && 'this run is on PostgreSQL';
@@ -28,7 +28,7 @@ test('a command says that the disk is full', { skip: skip || whyNoDisk() }, asyn
   const place = makeDisk(t, 2 ** 20);
   const service = await makeService(place);
   fill(place, 0);
-  assert.deepEqual(await run(['createtoken', 'paul'], service), {
+  assert.deepEqual(await call(['createtoken', 'paul'], service), {
     code: 1,
     stdout: '',
     stderr: 'todo-api: The database cannot be used: the disk is full\n',

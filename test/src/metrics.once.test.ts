@@ -1,25 +1,10 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
-import { type TestContext, test } from 'node:test';
-import { setTimeout } from 'node:timers/promises';
+import { test } from 'node:test';
 import { serveMetrics } from '../../src/metrics.ts';
 import { makeDatabase, send, temporaryDirectory } from '../helper.ts';
-import { run, type Server, startServer } from './helper.ts';
-
-async function startMeasured(t: TestContext, args: string[] = []) {
-  const settings = { ...(await makeDatabase(t)), METRICS_PORT: '0' };
-  const server = await startServer(t, { directory: temporaryDirectory(t), settings }, args);
-  return { server, metrics: await metricsOf(server) };
-}
-
-async function metricsOf({ log }: Server): Promise<string> {
-  for (;;) {
-    const [, origin] = /Metrics: (http:\/\/127\.0\.0\.1:\d+)\/metrics/.exec(log()) ?? [];
-    if (origin) return origin;
-    await setTimeout(10);
-  }
-}
+import { call, startServer } from './helper.ts';
 
 /** The value of a sample. */
 function sampleOf(text: string, sample: string): number {
@@ -29,14 +14,10 @@ function sampleOf(text: string, sample: string): number {
 
 const HEALTH = 'http_request_duration_seconds_count{method="GET",route="/healthz",status="200"}';
 
-async function exitOf({ child }: Server) {
-  const exit = once(child, 'exit');
-  child.kill('SIGTERM');
-  return exit;
-}
-
 test('metrics are served on their port alone, and nothing else there', async (t) => {
-  const { server, metrics } = await startMeasured(t);
+  const settings = { ...(await makeDatabase(t)), METRICS_PORT: '0' };
+  const server = await startServer(t, { directory: temporaryDirectory(t), settings });
+  const [, metrics = ''] = /Metrics: (http:\/\/127\.0\.0\.1:\d+)\/metrics/.exec(server.log()) ?? [];
   for (let i = 0; i < 3; i++) await send(server.origin, 'GET', '/healthz');
   const answer = await send(metrics, 'GET', '/metrics');
   assert.equal(answer.status, 200);
@@ -48,27 +29,10 @@ test('metrics are served on their port alone, and nothing else there', async (t)
   const { status, headers } = await send(metrics, 'POST', '/metrics');
   assert.deepEqual([status, headers.allow], [405, 'GET, HEAD']);
   assert.equal((await send(metrics, 'HEAD', '/metrics')).text, '');
-  assert.deepEqual(await exitOf(server), [0, null]);
+  const exit = once(server.child, 'exit');
+  server.child.kill('SIGTERM');
+  assert.deepEqual(await exit, [0, null]);
   await assert.rejects(send(metrics, 'GET', '/metrics'), { code: 'ECONNREFUSED' });
-});
-
-test('of several processes the first serves the sum, and goes on when one dies', { timeout: 120_000 }, async (t) => {
-  const { server, metrics } = await startMeasured(t, ['--workers', '2']);
-  await server.untilLogged(/workers started/);
-  for (let i = 0; i < 10; i++) await send(server.origin, 'GET', '/healthz');
-  const { text } = await send(metrics, 'GET', '/metrics');
-  assert.equal(sampleOf(text, HEALTH), 10);
-  assert.equal(sampleOf(text, 'todo_sessions'), 0);
-
-  const pids = [...server.log().matchAll(/"pid":(\d+)/g)].map(([, pid]) => Number(pid));
-  process.kill(pids.find((pid) => pid !== server.child.pid) as number, 'SIGKILL');
-  await send(metrics, 'GET', '/metrics');
-  await server.untilLogged(/worker died and is replaced(.|\n)*listening/);
-  await send(server.origin, 'GET', '/healthz');
-  const after = await send(metrics, 'GET', '/metrics');
-  assert.equal(after.status, 200);
-  assert.ok(sampleOf(after.text, HEALTH) > 0);
-  assert.deepEqual(await exitOf(server), [0, null]);
 });
 
 for (const workers of ['1', '2']) {
@@ -77,8 +41,8 @@ for (const workers of ['1', '2']) {
     t.after(() => taken.close());
     await once(taken, 'listening');
     const { port } = taken.address() as AddressInfo;
-    const settings = { ...(await makeDatabase(t)), PORT: '0', METRICS_PORT: String(port) };
-    const ended = await run(['serve', '--workers', workers], { directory: temporaryDirectory(t), settings });
+    const settings = { ...(await makeDatabase(t)), PORT: '0', METRICS_PORT: String(port), LOG_LEVEL: 'warn' };
+    const ended = await call(['serve', '--workers', workers], { directory: temporaryDirectory(t), settings });
     assert.equal(ended.code, 1);
     const message = `todo-api: METRICS_PORT cannot be used: listen EADDRINUSE: address already in use 127.0.0.1:${port}\n`;
     assert.equal(ended.stderr, message);

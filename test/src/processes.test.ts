@@ -4,6 +4,7 @@ import { openDatabase } from '../../src/database/index.ts';
 import {
   type Answer,
   addUser,
+  build,
   configure,
   makeDatabase,
   PASSWORD,
@@ -11,11 +12,11 @@ import {
   send,
   temporaryDirectory,
 } from '../helper.ts';
-import { run, startServer } from './helper.ts';
+import { call, startServer } from './helper.ts';
 
 const OTHER_PASSWORD = 'granite-lantern-heron-84';
 
-/** Three server processes on one database, of which each must know at once what was done at another. */
+/** Three processes, of which one is this, serve one database, and each must know at once what was done at another. */
 test('processes share everything', async (t) => {
   const directory = temporaryDirectory(t);
   const settings = await makeDatabase(t);
@@ -24,8 +25,8 @@ test('processes share everything', async (t) => {
   for (const username of ['paul', 'anna', 'maria', 'otto']) {
     await addUser({ app: database }, username);
   }
-  const servers = await Promise.all([1, 2, 3].map(() => startServer(t, { directory, settings })));
-  const [a, b, c] = servers.map(({ origin }) => origin) as [string, string, string];
+  const starts = [startServer(t, { directory, settings }), startServer(t, { directory, settings }), build(t, settings)];
+  const [a, b, c] = (await Promise.all(starts)).map(({ origin }) => origin) as [string, string, string];
   const list = (origin: string, authorization: string) => send(origin, 'GET', '/api/v1/todo/', { authorization });
   const logIn = async (origin: string, username: string, password = PASSWORD) => {
     const json = { username, password };
@@ -52,7 +53,7 @@ test('processes share everything', async (t) => {
   await t.test('a new password ends every credential everywhere', async () => {
     const { token, bearer } = await logIn(a, 'anna');
     const input = `${OTHER_PASSWORD}\n`;
-    const change = await run(['changepassword', 'anna', '--password-stdin'], { directory, settings, input });
+    const change = await call(['changepassword', 'anna', '--password-stdin'], { directory, settings, input });
     assert.equal(change.code, 0, change.stderr);
     for (const origin of [a, b, c]) {
       assert.equal((await list(origin, token)).status, 401);
@@ -63,12 +64,12 @@ test('processes share everything', async (t) => {
 
   await t.test('a deactivation holds at the next request, and an activation restores', async () => {
     const { token, bearer } = await logIn(a, 'maria');
-    assert.equal((await run(['deactivate', 'maria'], { directory, settings })).code, 0);
+    assert.equal((await call(['deactivate', 'maria'], { directory, settings })).code, 0);
     for (const origin of [a, b, c]) {
       assert.equal((await list(origin, token)).body.detail, 'User inactive or deleted.');
       assert.equal((await list(origin, bearer)).body.code, 'user_inactive');
     }
-    assert.equal((await run(['activate', 'maria'], { directory, settings })).code, 0);
+    assert.equal((await call(['activate', 'maria'], { directory, settings })).code, 0);
     for (const origin of [a, b, c]) assert.equal((await list(origin, bearer)).status, 200);
   });
 
@@ -116,18 +117,30 @@ test('processes share everything', async (t) => {
   });
 });
 
-test('workers share a port, are replaced when they die, and end in order', async (t) => {
+const HEALTHY = /^http_request_duration_seconds_count\{method="GET",route="\/healthz",status="200"\} (\d+)$/m;
+
+test('workers share a port, sum their metrics, are replaced when they die, and end in order', async (t) => {
   const directory = temporaryDirectory(t);
-  const settings = await makeDatabase(t);
+  const settings = { ...(await makeDatabase(t)), METRICS_PORT: '0' };
   const server = await startServer(t, { directory, settings }, ['--workers', '2']);
   await server.untilLogged(/workers started/);
   const pids = new Set(server.log().match(/"pid":\d+/g));
   assert.equal(pids.size, 3, 'two workers and the process that started them');
+  const [, metrics = ''] = /Metrics: (http:\/\/127\.0\.0\.1:\d+)\/metrics/.exec(server.log()) ?? [];
+  for (let i = 0; i < 10; i++) await send(server.origin, 'GET', '/healthz');
+  const { text } = await send(metrics, 'GET', '/metrics');
+  assert.equal(HEALTHY.exec(text)?.[1], '10');
+  assert.match(text, /^todo_sessions 0$/m);
   const [worker] = [...pids].map((text) => Number(text.slice(6))).filter((pid) => pid !== server.child.pid);
 
   process.kill(worker as number, 'SIGKILL');
+  await send(metrics, 'GET', '/metrics');
   await server.untilLogged(/worker died and is replaced(.|\n)*listening/);
   for (let i = 0; i < 6; i++) assert.equal((await send(server.origin, 'GET', '/readyz')).status, 200);
+  await send(server.origin, 'GET', '/healthz');
+  const after = await send(metrics, 'GET', '/metrics');
+  assert.equal(after.status, 200);
+  assert.ok(Number(HEALTHY.exec(after.text)?.[1]) > 0);
 
   const exit = new Promise((resolve) => server.child.once('exit', resolve));
   server.child.kill('SIGTERM');
