@@ -325,7 +325,7 @@ export async function surviveFullDisk(t: Cleanup, free: number, report: (line: s
   fill(place, free);
   const load = startLoad(server.origin, authorization, ledger, {
     mayRefuse: (status) => status === 503,
-    body: 'x'.repeat(8000),
+    body: free > LOG_BYTES ? '€'.repeat(10_000) : 'x'.repeat(8000),
   });
   while ((load.refusals.get(503) ?? 0) < 100) {
     assert.equal(await Promise.race([sleep(10), load.ended]), undefined, 'the server has ended');
