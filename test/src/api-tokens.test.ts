@@ -1,14 +1,16 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { suite, test } from 'node:test';
+import { after, beforeEach, suite, type TestContext, test } from 'node:test';
 import { API_TOKEN, digestApiToken } from '../../src/api-token-keys.ts';
 import { endApiToken, obtainApiToken } from '../../src/api-tokens.ts';
 import type { Login } from '../../src/users.ts';
 import { SECRET_KEY } from '../helper.ts';
 import { insertUser, open } from './helper.ts';
 
-test('a user has the same token each time, of 40 hex characters', async (t) => {
-  const { prisma } = await open(t);
+const { prisma } = await open({ after: after as TestContext['after'] });
+beforeEach(() => prisma.user.deleteMany());
+
+test('a user has the same token each time, of 40 hex characters', async () => {
   const [paul, john] = [await insertUser({ prisma }, 'paul'), await insertUser({ prisma }, 'john')];
   const token = await obtainApiToken(prisma, [SECRET_KEY], { id: paul.id });
   assert.match(String(token), API_TOKEN);
@@ -16,8 +18,7 @@ test('a user has the same token each time, of 40 hex characters', async (t) => {
   assert.notEqual(await obtainApiToken(prisma, [SECRET_KEY], { id: john.id }), token);
 });
 
-test('only the digest of a token is in the database', async (t) => {
-  const { prisma } = await open(t);
+test('only the digest of a token is in the database', async () => {
   const { id } = await insertUser({ prisma }, 'paul');
   const token = String(await obtainApiToken(prisma, [SECRET_KEY], { id }));
   const stored = await prisma.apiToken.findMany();
@@ -30,8 +31,7 @@ test('only the digest of a token is in the database', async (t) => {
   assert.equal((await prisma.apiToken.findUser(digestApiToken(token)))?.id, id);
 });
 
-test('with another secret a new token takes the place of the old', async (t) => {
-  const { prisma } = await open(t);
+test('with another secret a new token takes the place of the old', async () => {
   const { id } = await insertUser({ prisma }, 'paul');
   const old = String(await obtainApiToken(prisma, [SECRET_KEY], { id }));
   const other = String(await obtainApiToken(prisma, [`another ${SECRET_KEY}`], { id }));
@@ -41,8 +41,7 @@ test('with another secret a new token takes the place of the old', async (t) => 
   assert.equal(await prisma.apiToken.count(), 1);
 });
 
-test('a token of a former secret stays while that is listed, in any place', async (t) => {
-  const { prisma } = await open(t);
+test('a token of a former secret stays while that is listed, in any place', async () => {
   const { id } = await insertUser({ prisma }, 'paul');
   const old = await obtainApiToken(prisma, [SECRET_KEY], { id });
   const [newer, newest] = [`newer ${SECRET_KEY}`, `newest ${SECRET_KEY}`];
@@ -55,8 +54,7 @@ test('a token of a former secret stays while that is listed, in any place', asyn
   assert.equal(await prisma.apiToken.count(), 1);
 });
 
-test('a token that was ended is followed by another', async (t) => {
-  const { prisma } = await open(t);
+test('a token that was ended is followed by another', async () => {
   const { id } = await insertUser({ prisma }, 'paul');
   const named = { userId: id, name: 'laptop', digest: 'd'.repeat(64) };
   await prisma.apiToken.create({ data: named });
@@ -67,8 +65,7 @@ test('a token that was ended is followed by another', async (t) => {
 });
 
 suite('20 who obtain it at once get one token', () => {
-  test('that is made for the first', async (t) => {
-    const { prisma } = await open(t);
+  test('that is made for the first', async () => {
     const { id } = await insertUser({ prisma }, 'paul');
     const tokens = await Promise.all(Array.from({ length: 20 }, () => obtainApiToken(prisma, [SECRET_KEY], { id })));
     assert.match(String(tokens[0]), API_TOKEN);
@@ -76,8 +73,7 @@ suite('20 who obtain it at once get one token', () => {
     assert.equal(await prisma.apiToken.count(), 1);
   });
 
-  test('that is made for the first login', async (t) => {
-    const { prisma } = await open(t);
+  test('that is made for the first login', async () => {
     const { id, password } = await insertUser({ prisma }, 'paul');
     const login: Login = { id, password, isActive: true };
     const tokens = await Promise.all(Array.from({ length: 20 }, () => obtainApiToken(prisma, [SECRET_KEY], login)));
@@ -86,8 +82,7 @@ suite('20 who obtain it at once get one token', () => {
     assert.equal(await prisma.apiToken.count(), 1);
   });
 
-  test('that replaces one of another secret', async (t) => {
-    const { prisma } = await open(t);
+  test('that replaces one of another secret', async () => {
     const { id } = await insertUser({ prisma }, 'paul');
     const old = await obtainApiToken(prisma, [`another ${SECRET_KEY}`], { id });
     const tokens = await Promise.all(Array.from({ length: 20 }, () => obtainApiToken(prisma, [SECRET_KEY], { id })));
@@ -97,8 +92,7 @@ suite('20 who obtain it at once get one token', () => {
   });
 });
 
-test('for a login, its time is noted, whether there was a token or not', async (t) => {
-  const { prisma } = await open(t);
+test('for a login, its time is noted, whether there was a token or not', async () => {
   const { id, password } = await insertUser({ prisma }, 'paul');
   const readLastLogin = async () => (await prisma.user.findUniqueOrThrow({ where: { id } })).lastLogin;
   await obtainApiToken(prisma, [SECRET_KEY], { id });
@@ -119,8 +113,7 @@ suite('a login that no longer holds obtains nothing', () => {
   ];
   for (const hadToken of [false, true]) {
     for (const [name, data] of changes) {
-      test(`${name}, ${hadToken ? 'though there is a token' : 'and no token is made'}`, async (t) => {
-        const { prisma } = await open(t);
+      test(`${name}, ${hadToken ? 'though there is a token' : 'and no token is made'}`, async () => {
         const { id, password } = await insertUser({ prisma }, 'paul');
         const login: Login = { id, password, isActive: true };
         if (hadToken) assert.ok(await obtainApiToken(prisma, [SECRET_KEY], login));

@@ -1,11 +1,15 @@
 import assert from 'node:assert/strict';
-import { suite, type TestContext, test } from 'node:test';
+import { after, suite, type TestContext, test } from 'node:test';
 import { openDatabase } from '../../src/database/index.ts';
 import { Throttled, Unavailable } from '../../src/errors.ts';
 import { addressKey, createLoginThrottle, type LoginThrottle } from '../../src/login-throttle.ts';
 import { MAX_HASHES } from '../../src/passwords.ts';
 import { configure, makeDatabase, temporaryDirectory } from '../helper.ts';
-import { call, connect, open } from './helper.ts';
+import { call, connect } from './helper.ts';
+
+const settings = await makeDatabase({ after: after as TestContext['after'] });
+const open = await Promise.all(Array.from({ length: 10 }, () => openDatabase(configure(settings))));
+after(() => Promise.all(open.map(({ close }) => close())));
 
 suite('an address counts', () => {
   const cases: [address: string | undefined, key: string][] = [
@@ -66,24 +70,23 @@ async function attempts(count: number, ...args: Parameters<typeof attempt>) {
   for (let i = 0; i < count; i++) assert.equal(await attempt(...args), 'ran');
 }
 
-/** Throttles on one database, each with a connection of its own as processes have. */
-async function openThrottles(t: TestContext, count: number, limits = LIMITS) {
-  const settings = await makeDatabase(t);
-  const databases = await Promise.all(Array.from({ length: count }, () => openDatabase(configure(settings))));
-  t.after(() => Promise.all(databases.map(({ close }) => close())));
+/** Throttles on one database with no attempt in it, each with a connection of its own as processes have. */
+async function openThrottles(count: number, limits = LIMITS) {
+  const databases = open.slice(0, count);
+  await open[0]?.prisma.rateLimit.deleteMany();
   const throttles = databases.map(({ prisma }) => createLoginThrottle(prisma, limits));
   const [{ prisma }] = databases as [(typeof databases)[0]];
   const countOf = async (name: string) => {
     const rows = await prisma.rateLimit.findMany({ where: { key: { startsWith: `${name}:` } } });
     return rows.reduce((sum, { points }) => sum + points, 0);
   };
-  return { prisma, settings, throttles: throttles as [LoginThrottle, ...LoginThrottle[]], countOf };
+  return { prisma, throttles: throttles as [LoginThrottle, ...LoginThrottle[]], countOf };
 }
 
 suite('failed logins', () => {
   test('as one user from one address are limited, for whole seconds to the end of the window', async (t) => {
     t.mock.timers.enable({ apis: ['Date'], now: Date.now() });
-    const { throttles } = await openThrottles(t, 2);
+    const { throttles } = await openThrottles(2);
     const [throttle, other] = throttles as [LoginThrottle, LoginThrottle];
     await attempts(4, throttle);
     t.mock.timers.tick(1000);
@@ -103,8 +106,8 @@ suite('failed logins', () => {
     assert.equal(await attempt(throttle), 900);
   });
 
-  test('count for nobody else', async (t) => {
-    const { throttles } = await openThrottles(t, 1);
+  test('count for nobody else', async () => {
+    const { throttles } = await openThrottles(1);
     const [throttle] = throttles;
     await attempts(10, throttle);
     assert.notEqual(await attempt(throttle, ' ｐａｕｌ\t', '::ffff:192.0.2.1'), 'ran', 'another form of the same');
@@ -112,16 +115,16 @@ suite('failed logins', () => {
     assert.equal(await attempt(throttle, 'paul', '192.0.2.2'), 'ran');
   });
 
-  test('of an IPv6 network count together', async (t) => {
-    const { throttles } = await openThrottles(t, 1);
+  test('of an IPv6 network count together', async () => {
+    const { throttles } = await openThrottles(1);
     const [throttle] = throttles;
     for (let i = 0; i < 10; i++) await attempts(1, throttle, 'paul', `2001:db8::${i}`);
     assert.notEqual(await attempt(throttle, 'paul', '2001:db8::a:b:c:d'), 'ran');
     assert.equal(await attempt(throttle, 'paul', '2001:db8:0:1::1'), 'ran');
   });
 
-  test('from one address are limited whoever they are for', async (t) => {
-    const { throttles, countOf } = await openThrottles(t, 2, { perUser: 10, perAddress: 20 });
+  test('from one address are limited whoever they are for', async () => {
+    const { throttles, countOf } = await openThrottles(2, { perUser: 10, perAddress: 20 });
     const [throttle, other] = throttles as [LoginThrottle, LoginThrottle];
     for (let i = 0; i < 20; i++) await attempts(1, throttle, `user${i}`);
     for (const one of [throttle, other, throttle, other]) {
@@ -132,15 +135,15 @@ suite('failed logins', () => {
     assert.equal(await attempt(throttle, 'another', '192.0.2.2'), 'ran');
   });
 
-  test('that were throttled do not use up the address', async (t) => {
-    const { throttles, countOf } = await openThrottles(t, 10);
+  test('that were throttled do not use up the address', async () => {
+    const { throttles, countOf } = await openThrottles(10);
     await attempts(10, throttles[0]);
     for (const throttle of [...throttles, ...throttles]) assert.equal(typeof (await attempt(throttle)), 'number');
     assert.deepEqual([await countOf('login-user'), await countOf('login-address')], [10, 10]);
   });
 
-  test('are forgotten for a user who gets in, and the address has its point back', async (t) => {
-    const { throttles, countOf } = await openThrottles(t, 1);
+  test('are forgotten for a user who gets in, and the address has its point back', async () => {
+    const { throttles, countOf } = await openThrottles(1);
     const [throttle] = throttles;
     await attempts(9, throttle);
     await attempts(3, throttle, 'anna');
@@ -150,8 +153,8 @@ suite('failed logins', () => {
     assert.notEqual(await attempt(throttle), 'ran');
   });
 
-  test('are none where the login could not be decided', async (t) => {
-    const { throttles, countOf } = await openThrottles(t, 1);
+  test('are none where the login could not be decided', async () => {
+    const { throttles, countOf } = await openThrottles(1);
     const fault = new Error('the database is gone');
     await assert.rejects(
       throttles[0].logIn(HERE, 'paul', () => Promise.reject(fault)),
@@ -162,7 +165,7 @@ suite('failed logins', () => {
 
   test('of which the point is given back after the window count in no later one', async (t) => {
     t.mock.timers.enable({ apis: ['Date'], now: Date.now() });
-    const { throttles, countOf } = await openThrottles(t, 1);
+    const { throttles, countOf } = await openThrottles(1);
     const [throttle] = throttles;
     await attempt(throttle, 'paul', HERE, async () => {
       t.mock.timers.tick(WINDOW_MS);
@@ -184,7 +187,7 @@ suite('at once', () => {
   for (const [what, points, end, expected] of before) {
     test(`fifty attempts of several processes are counted to the one: ${what}`, async (t) => {
       t.mock.timers.enable({ apis: ['Date'], now: Date.now() });
-      const { prisma, throttles, countOf } = await openThrottles(t, 3);
+      const { prisma, throttles, countOf } = await openThrottles(3);
       for (let i = 0; i < points; i++) await attempts(1, throttles[0]);
       const expire = new Date(Date.now() + end);
       await prisma.rateLimit.updateMany({ data: { expire } });
@@ -202,8 +205,8 @@ suite('at once', () => {
     });
   }
 
-  test('as the window ends by the clock, no more than a window has are let through, and nothing fails', async (t) => {
-    const { prisma, throttles } = await openThrottles(t, 3);
+  test('as the window ends by the clock, no more than a window has are let through, and nothing fails', async () => {
+    const { prisma, throttles } = await openThrottles(3);
     for (let round = 0; round < 10; round++) {
       const username = `user${round}`;
       await attempts(10, throttles[0], username, `192.0.2.${round}`);
@@ -218,8 +221,8 @@ suite('at once', () => {
     }
   });
 
-  test('more logins than could be hashed are refused, and not counted', async (t) => {
-    const { throttles, countOf } = await openThrottles(t, 1, { perUser: 1000, perAddress: 1000 });
+  test('more logins than could be hashed are refused, and not counted', async () => {
+    const { throttles, countOf } = await openThrottles(1, { perUser: 1000, perAddress: 1000 });
     let begun = 0;
     let begin = () => {};
     let end = () => {};
@@ -247,7 +250,7 @@ suite('at once', () => {
 
 test('who is past the limit is refused without the database for five seconds', async (t) => {
   t.mock.timers.enable({ apis: ['Date'], now: Date.now() });
-  const { prisma, throttles } = await openThrottles(t, 1, { perUser: 10, perAddress: 20 });
+  const { prisma, throttles } = await openThrottles(1, { perUser: 10, perAddress: 20 });
   const [throttle] = throttles;
   await attempts(10, throttle);
   await attempts(10, throttle, 'anna');
@@ -271,7 +274,7 @@ test('who is past the limit is refused without the database for five seconds', a
 
 test('attempts to register are limited by address, apart from logins', async (t) => {
   t.mock.timers.enable({ apis: ['Date'], now: Date.now() });
-  const { throttles } = await openThrottles(t, 2);
+  const { throttles } = await openThrottles(2);
   const [throttle, other] = throttles as [LoginThrottle, LoginThrottle];
   await attempts(10, throttle);
   for (let i = 0; i < 20; i++) await throttle.register(HERE);
@@ -283,8 +286,8 @@ test('attempts to register are limited by address, apart from logins', async (t)
   await other.register(HERE);
 });
 
-test('the table holds neither names nor addresses', async (t) => {
-  const { prisma, throttles } = await openThrottles(t, 1);
+test('the table holds neither names nor addresses', async () => {
+  const { prisma, throttles } = await openThrottles(1);
   await attempts(1, throttles[0], 'paul-the-user');
   await throttles[0].register(HERE);
   const rows = await prisma.rateLimit.findMany({ orderBy: { key: 'asc' } });
@@ -295,14 +298,13 @@ test('the table holds neither names nor addresses', async (t) => {
 });
 
 test('flushexpiredtokens deletes what is over, and no more', async (t) => {
-  const { prisma, settings } = await openThrottles(t, 1);
+  const { prisma } = await openThrottles(1);
   const past = new Date(Date.now() - 1000);
   const future = new Date(Date.now() + WINDOW_MS);
   const flush = async () => {
     const { stdout, stderr } = await call(['flushexpiredtokens'], { directory: temporaryDirectory(t), settings });
     assert.equal(stdout, 'Expired sessions deleted: 0\n', stderr);
   };
-  await prisma.rateLimit.deleteMany();
   await prisma.rateLimit.createMany({
     data: [
       { key: 'over', points: 1, expire: past },
@@ -314,7 +316,6 @@ test('flushexpiredtokens deletes what is over, and no more', async (t) => {
 });
 
 test('what cannot be counted does not run', async (t) => {
-  const { prisma } = await open(t);
   const settings = await makeDatabase(t);
   const { execute } = connect(t, settings);
   await execute('DROP TABLE rate_limits');
@@ -329,5 +330,6 @@ test('what cannot be counted does not run', async (t) => {
   await assert.rejects(throttle.logIn(HERE, 'paul', logIn), (error) => !(error instanceof Throttled));
   await assert.rejects(throttle.register(HERE), (error) => !(error instanceof Throttled));
   assert.equal(reached, false);
-  assert.equal(await attempt(createLoginThrottle(prisma, LIMITS)), 'ran');
+  const { throttles } = await openThrottles(1);
+  assert.equal(await attempt(throttles[0]), 'ran');
 });

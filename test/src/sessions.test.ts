@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
-import { suite, type TestContext, test } from 'node:test';
+import { after, suite, type TestContext, test } from 'node:test';
 import type { Prisma } from '../../src/database/index.ts';
 import { JwtBlacklisted, JwtInvalid, JwtWrongType, UserInactive } from '../../src/errors.ts';
 import { type Claims, type JwtCodec, readClaims } from '../../src/jwt-codec.ts';
@@ -18,9 +18,11 @@ interface Stage {
   login: Login;
 }
 
-/** The service's own codec, and a user with a login. */
-async function setUp(t: TestContext): Promise<Stage> {
-  const { app } = await build(t);
+const { app } = await build({ after: after as TestContext['after'] });
+
+/** The service's own codec, and the only user, with a login. */
+async function setUp(): Promise<Stage> {
+  await app.prisma.user.deleteMany();
   const { id, password } = await insertUser(app, 'paul');
   return { prisma: app.prisma, codec: app.jwtCodec, login: { id, password, isActive: true } };
 }
@@ -39,8 +41,8 @@ function forge(claims: object, { header = { alg: 'HS256', typ: 'JWT' }, secret =
 
 const decode = (token: string): Claims => JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString());
 
-test('a login begins a session with two tokens', async (t) => {
-  const stage = await setUp(t);
+test('a login begins a session with two tokens', async () => {
+  const stage = await setUp();
   const start = now();
   const { refresh, access } = await begin(stage);
   const claims = { refresh: decode(refresh), access: decode(access) };
@@ -80,8 +82,8 @@ suite('a login that no longer holds begins none', () => {
     ['the user is gone', (prisma, id) => prisma.user.delete({ where: { id } })],
   ];
   for (const [name, change] of changes) {
-    test(name, async (t) => {
-      const { prisma, codec, login } = await setUp(t);
+    test(name, async () => {
+      const { prisma, codec, login } = await setUp();
       await change(prisma, login.id);
       assert.equal(await startSession(prisma, codec, LIFETIMES, login), undefined);
       assert.equal(await prisma.session.count(), 0);
@@ -89,8 +91,8 @@ suite('a login that no longer holds begins none', () => {
   }
 });
 
-test('a refresh gives a new access token, again and again', async (t) => {
-  const stage = await setUp(t);
+test('a refresh gives a new access token, again and again', async () => {
+  const stage = await setUp();
   const { refresh, access } = await begin(stage);
   const { sid, user_id } = decode(refresh);
   const jtis = new Set([decode(access).jti]);
@@ -106,8 +108,8 @@ test('a refresh gives a new access token, again and again', async (t) => {
   assert.equal(jtis.size, 3);
 });
 
-test('only a token that holds has claims', async (t) => {
-  const stage = await setUp(t);
+test('only a token that holds has claims', async () => {
+  const stage = await setUp();
   const { refresh, access } = await begin(stage);
   const good = decode(refresh);
   const without = (name: keyof Claims) =>
@@ -148,8 +150,8 @@ test('only a token that holds has claims', async (t) => {
   await verifySession(stage.prisma, stage.codec, refresh);
 });
 
-test('an access token verifies, and neither refreshes nor ends a session', async (t) => {
-  const stage = await setUp(t);
+test('an access token verifies, and neither refreshes nor ends a session', async () => {
+  const stage = await setUp();
   const { access } = await begin(stage);
   await verifySession(stage.prisma, stage.codec, access);
   await assert.rejects(refreshSession(stage.prisma, stage.codec, LIFETIMES, access), JwtWrongType);
@@ -165,8 +167,8 @@ suite('a session is over', () => {
     ['when its user was deleted', ({ prisma, login }) => prisma.user.delete({ where: { id: login.id } })],
   ];
   for (const [name, end] of endings) {
-    test(name, async (t) => {
-      const stage = await setUp(t);
+    test(name, async () => {
+      const stage = await setUp();
       const { prisma, codec } = stage;
       const { refresh, access } = await begin(stage);
       await end(stage, refresh);
@@ -179,24 +181,24 @@ suite('a session is over', () => {
     });
   }
 
-  test('and the others of the user go on', async (t) => {
-    const stage = await setUp(t);
+  test('and the others of the user go on', async () => {
+    const stage = await setUp();
     const [ended, other] = [await begin(stage), await begin(stage)];
     await endSession(stage.prisma, stage.codec, ended.refresh);
     await verifySession(stage.prisma, stage.codec, other.access);
     assert.ok(await refreshSession(stage.prisma, stage.codec, LIFETIMES, other.refresh));
   });
 
-  test('for one only of two who end it at once', async (t) => {
-    const stage = await setUp(t);
+  test('for one only of two who end it at once', async () => {
+    const stage = await setUp();
     const { refresh } = await begin(stage);
     const ends = await Promise.allSettled([0, 1].map(() => endSession(stage.prisma, stage.codec, refresh)));
     assert.deepEqual(ends.map(({ status }) => status).sort(), ['fulfilled', 'rejected']);
   });
 });
 
-test('a token of one session does for no other', async (t) => {
-  const stage = await setUp(t);
+test('a token of one session does for no other', async () => {
+  const stage = await setUp();
   const { prisma, codec } = stage;
   const [one, other] = [decode((await begin(stage)).refresh), decode((await begin(stage)).refresh)];
   const john = await insertUser(stage, 'john');
@@ -208,8 +210,8 @@ test('a token of one session does for no other', async (t) => {
   assert.equal(await prisma.session.count(), 2);
 });
 
-test('the sessions of an inactive user rest until the user is active again', async (t) => {
-  const stage = await setUp(t);
+test('the sessions of an inactive user rest until the user is active again', async () => {
+  const stage = await setUp();
   const { prisma, codec, login } = stage;
   const { refresh } = await begin(stage);
   await prisma.user.update({ where: { id: login.id }, data: { isActive: false } });
@@ -218,8 +220,8 @@ test('the sessions of an inactive user rest until the user is active again', asy
   assert.ok(await refreshSession(prisma, codec, LIFETIMES, refresh));
 });
 
-test('expired sessions are deleted when their last access token has expired too', async (t) => {
-  const { prisma, login } = await setUp(t);
+test('expired sessions are deleted when their last access token has expired too', async () => {
+  const { prisma, login } = await setUp();
   const expiries = { live: 60, 'just expired': -60, expired: -LIFETIMES.access - 60, 'long expired': -1e6 };
   for (const [id, seconds] of Object.entries(expiries)) {
     const expiresAt = new Date(Date.now() + seconds * 1000);

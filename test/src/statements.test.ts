@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { suite, type TestContext, test } from 'node:test';
+import { after, suite, type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   databasePath,
@@ -13,25 +13,27 @@ import {
   type Viewer,
 } from '../../src/database/index.ts';
 import { administrate, configure, isOnPostgresql, makeDatabase, signal, temporaryDirectory, until } from '../helper.ts';
-import { connect, insertUser, listQuery, type Raw } from './helper.ts';
+import { connect, insertUser, listQuery, open, type Raw } from './helper.ts';
 
 const FIELDS = { title: 'a title', body: 'a body', is_completed: false, date_created: '2026-11-23' };
 // A deadlock would end a test here.
 const GUARD = { timeout: 15_000 };
 
-async function setUp(t: TestContext, settings: Record<string, string> = {}) {
-  const address = await makeDatabase(t);
-  const database = await openDatabase(configure({ ...address, ...settings }));
-  t.after(() => database.close());
-  // Prisma's timers do not keep a process alive, as a server would be.
-  const alive = setInterval(() => {}, 1000);
-  t.after(() => clearInterval(alive));
+// Prisma's timers do not keep a process alive, as a server would be.
+const alive = setInterval(() => {}, 1000);
+after(() => clearInterval(alive));
+
+const shared = await open({ after: after as TestContext['after'] });
+
+/** A database with three users alone, which most tests share. */
+async function setUp(database = shared) {
+  await database.prisma.user.deleteMany();
   const [paul, john, root] = [
     await insertUser(database, 'paul'),
     await insertUser(database, 'john'),
     await insertUser(database, 'root', { isSuperuser: true }),
   ];
-  return { ...database, address, paul, john, root };
+  return { ...database, paul, john, root };
 }
 
 /** A page, as its reader gets it. */
@@ -76,16 +78,16 @@ suite('a SQLite file', { skip: isOnPostgresql && 'this run is on PostgreSQL' }, 
     await assert.rejects(openDatabase(elsewhere), { code: 'ENOENT' });
   });
 
-  test("waits for the disk on Prisma's connection too", async (t) => {
-    const { prisma } = await setUp(t);
+  test("waits for the disk on Prisma's connection too", async () => {
+    const { prisma } = await setUp();
     assert.deepEqual(await prisma.$queryRaw`PRAGMA foreign_keys`, [{ foreign_keys: 1n }]);
     assert.deepEqual(await prisma.$queryRaw`PRAGMA journal_mode`, [{ journal_mode: 'wal' }]);
     assert.deepEqual(await prisma.$queryRaw`PRAGMA synchronous`, [{ synchronous: 2n }]);
   });
 });
 
-test('statements and Prisma alike are held to the constraints', async (t) => {
-  const { prisma, paul } = await setUp(t);
+test('statements and Prisma alike are held to the constraints', async () => {
+  const { prisma, paul } = await setUp();
   const nobody = paul.id + 100;
   const code = isOnPostgresql ? '23503' : 'SQLITE_CONSTRAINT_FOREIGNKEY';
   await assert.rejects(prisma.todo.add(nobody, FIELDS), { code });
@@ -116,8 +118,8 @@ test('times are those that were written, whatever the time zone of the server is
 });
 
 suite('the statements give what Prisma itself gives', () => {
-  test('for a row that a statement wrote', async (t) => {
-    const { prisma, paul } = await setUp(t);
+  test('for a row that a statement wrote', async () => {
+    const { prisma, paul } = await setUp();
     const added = await prisma.todo.add(paul.id, { ...FIELDS, title: 'Grüße 😀 <b>', is_completed: true });
     assert.deepEqual(added, {
       ...FIELDS,
@@ -134,8 +136,8 @@ suite('the statements give what Prisma itself gives', () => {
     assert.equal(stored.version, 1);
   });
 
-  test('for rows that Prisma wrote', async (t) => {
-    const { prisma, paul } = await setUp(t);
+  test('for rows that Prisma wrote', async () => {
+    const { prisma, paul } = await setUp();
     const rows = [
       { title: 'a', dateCreated: '2020-02-29' },
       {
@@ -154,8 +156,8 @@ suite('the statements give what Prisma itself gives', () => {
     assert.deepEqual(await Promise.all(ids.map((id) => prisma.todo.read(paul, id))), expected);
   });
 
-  test('for a change, which writes only what is given', async (t) => {
-    const { prisma, paul } = await setUp(t);
+  test('for a change, which writes only what is given', async () => {
+    const { prisma, paul } = await setUp();
     const updatedAt = new Date('2020-01-01T00:00:00.000Z');
     const { id } = await prisma.todo.create({
       data: { title: 'a', dateCreated: '2020-01-01', ownerId: paul.id, updatedAt },
@@ -173,18 +175,18 @@ suite('the statements give what Prisma itself gives', () => {
     }
   });
 
-  test('for a change of nothing, which writes nothing', async (t) => {
-    const { prisma, paul } = await setUp(t);
+  test('for a change of nothing, which writes nothing', async () => {
+    const { prisma, paul } = await setUp();
     const { id } = await prisma.todo.add(paul.id, FIELDS);
     const before = await prisma.todo.findUnique({ where: { id } });
     assert.deepEqual(await prisma.todo.change(paul, id, {}), await readByPrisma(prisma, id));
     assert.deepEqual(await prisma.todo.findUnique({ where: { id } }), before);
   });
 
-  test('for the users of tokens and sessions', async (t) => {
-    const { prisma, paul, root } = await setUp(t);
+  test('for the users of tokens and sessions', async () => {
+    const { prisma, paul, root } = await setUp();
     for (const { id, isSuperuser } of [paul, root]) {
-      const [digest, sid] = [String(id).repeat(64), `session-${id}`];
+      const [digest, sid] = [String(id).padStart(64, '0'), `session-${id}`];
       const token = await prisma.apiToken.create({ data: { userId: id, name: 'a', digest } });
       await prisma.session.create({ data: { id: sid, userId: id, refreshJti: 'j', expiresAt: new Date() } });
       for (const isActive of [false, true]) {
@@ -204,8 +206,8 @@ suite('the statements give what Prisma itself gives', () => {
   });
 });
 
-test('a token is found with its scopes and times, until it expires', async (t) => {
-  const { prisma, paul } = await setUp(t);
+test('a token is found with its scopes and times, until it expires', async () => {
+  const { prisma, paul } = await setUp();
   const [lastUsedAt, expiresAt] = [new Date('2026-01-02T03:04:05.678Z'), new Date(Date.now() + 1000)];
   const data = { userId: paul.id, name: 'a', digest: 'a'.repeat(64), scopes: 'todo:read todo:write' };
   const { id } = await prisma.apiToken.create({ data: { ...data, lastUsedAt, expiresAt } });
@@ -217,8 +219,8 @@ test('a token is found with its scopes and times, until it expires', async (t) =
   assert.equal(await find(), undefined);
 });
 
-test('the use of a token is noted, where it was not noted since', async (t) => {
-  const { prisma, paul } = await setUp(t);
+test('the use of a token is noted, where it was not noted since', async () => {
+  const { prisma, paul } = await setUp();
   const { id } = await prisma.apiToken.create({ data: { userId: paul.id, name: 'a', digest: 'a'.repeat(64) } });
   const lastUsed = async () => (await prisma.apiToken.findUniqueOrThrow({ where: { id } })).lastUsedAt?.getTime();
   const start = Date.now();
@@ -232,15 +234,15 @@ test('the use of a token is noted, where it was not noted since', async (t) => {
   assert.ok(((await lastUsed()) ?? 0) > first);
 });
 
-test('a todo for a user who was deleted is refused as one who is missing', async (t) => {
-  const { prisma, paul } = await setUp(t);
+test('a todo for a user who was deleted is refused as one who is missing', async () => {
+  const { prisma, paul } = await setUp();
   await prisma.user.delete({ where: { id: paul.id } });
   await assert.rejects(prisma.todo.add(paul.id, FIELDS), isMissing);
   assert.equal(await prisma.todo.count(), 0);
 });
 
-test('a page goes on after an id, oldest id first, and is no longer than asked', async (t) => {
-  const { prisma, paul, john, root } = await setUp(t);
+test('a page goes on after an id, oldest id first, and is no longer than asked', async () => {
+  const { prisma, paul, john, root } = await setUp();
   const ids: number[] = [];
   for (const owner of [paul, john, paul, paul]) ids.push((await prisma.todo.add(owner.id, FIELDS)).id);
   const [a, b, c, d] = ids as [number, number, number, number];
@@ -259,16 +261,16 @@ test('a page goes on after an id, oldest id first, and is no longer than asked',
   );
 });
 
-test('an id is never used again', async (t) => {
-  const { prisma, paul } = await setUp(t);
+test('an id is never used again', async () => {
+  const { prisma, paul } = await setUp();
   const { id } = await prisma.todo.add(paul.id, FIELDS);
   assert.equal(await prisma.todo.remove(paul, id), true);
   assert.ok((await prisma.todo.add(paul.id, FIELDS)).id > id);
 });
 
 suite('access is decided in the statement', () => {
-  test("another's todo does not exist", async (t) => {
-    const { prisma, paul, john } = await setUp(t);
+  test("another's todo does not exist", async () => {
+    const { prisma, paul, john } = await setUp();
     const todo = await prisma.todo.add(paul.id, FIELDS);
     assert.deepEqual(await rowsOf(prisma.todo.page(john, listQuery({ limit: 10 }))), []);
     assert.equal(await prisma.todo.read(john, todo.id), undefined);
@@ -280,8 +282,8 @@ suite('access is decided in the statement', () => {
     assert.equal(await prisma.todo.remove(paul, todo.id), false);
   });
 
-  test("a superuser has everybody's, and leaves them their owners", async (t) => {
-    const { prisma, paul, root } = await setUp(t);
+  test("a superuser has everybody's, and leaves them their owners", async () => {
+    const { prisma, paul, root } = await setUp();
     const todo = await prisma.todo.add(paul.id, FIELDS);
     assert.deepEqual(await rowsOf(prisma.todo.page(root, listQuery({ limit: 10 }))), [todo]);
     assert.deepEqual(await prisma.todo.read(root, todo.id), todo);
@@ -291,8 +293,8 @@ suite('access is decided in the statement', () => {
 });
 
 suite('a transaction over several ticks', GUARD, () => {
-  test('that is rolled back takes no other write along', GUARD, async (t) => {
-    const { prisma, paul, john } = await setUp(t);
+  test('that is rolled back takes no other write along', GUARD, async () => {
+    const { prisma, paul, john } = await setUp();
     const [opened, others] = [signal(), signal()];
     const transaction = prisma.$transaction(async (tx) => {
       await tx.todo.create({ data: { ownerId: paul.id, title: 'lost', dateCreated: '2026-11-23' } });
@@ -320,8 +322,8 @@ suite('a transaction over several ticks', GUARD, () => {
     assert.deepEqual(titles.sort(), ['fast', 'nested', 'plain', 'second']);
   });
 
-  test('among many, with fast writes and plain ones, ends', GUARD, async (t) => {
-    const { prisma, paul } = await setUp(t);
+  test('among many, with fast writes and plain ones, ends', GUARD, async () => {
+    const { prisma, paul } = await setUp();
     const create = (title: string) => ({ data: { ownerId: paul.id, title, dateCreated: '2026-11-23' } });
     const work = Array.from({ length: 15 }, (_, n) => [
       prisma.todo.add(paul.id, { ...FIELDS, title: 'kept' }),
@@ -343,8 +345,8 @@ suite('a transaction over several ticks', GUARD, () => {
     assert.deepEqual(counts, [{ title: 'kept', _count: 15 * 4 + 7 }]);
   });
 
-  test('of which one part fails leaves nothing', GUARD, async (t) => {
-    const { prisma, paul } = await setUp(t);
+  test('of which one part fails leaves nothing', GUARD, async () => {
+    const { prisma, paul } = await setUp();
     const create = (dateCreated: string) => prisma.todo.create({ data: { ownerId: paul.id, title: 'a', dateCreated } });
     await assert.rejects(prisma.$transaction([create('2026-11-23'), create('never')]));
     assert.equal(await prisma.todo.count(), 0);
@@ -355,8 +357,8 @@ suite('a transaction over several ticks', GUARD, () => {
     ['of an isolation that the database does not know', { isolationLevel: 'Snapshot' }],
   ];
   for (const [name, options] of failures) {
-    test(`${name} fails, and the writes after it go on`, GUARD, async (t) => {
-      const { prisma, paul } = await setUp(t);
+    test(`${name} fails, and the writes after it go on`, GUARD, async () => {
+      const { prisma, paul } = await setUp();
       const over = signal();
       const transaction = prisma.$transaction(async (tx) => {
         await tx.todo.create({ data: { ownerId: paul.id, title: 'lost', dateCreated: '2026-11-23' } });
@@ -378,7 +380,9 @@ suite('a transaction over several ticks', GUARD, () => {
 
   test('that waits too long for its turn fails, and the writes after it go on', GUARD, async (t) => {
     // PostgreSQL has one connection here, and so one turn, as SQLite.
-    const { prisma, paul } = await setUp(t, { DATABASE_POOL_SIZE: '1' });
+    const database = await openDatabase(configure({ ...(await makeDatabase(t)), DATABASE_POOL_SIZE: '1' }));
+    t.after(() => database.close());
+    const { prisma, paul } = await setUp(database);
     const [opened, over] = [signal(), signal()];
     const first = prisma.$transaction(async (tx) => {
       await tx.todo.count();
@@ -455,7 +459,11 @@ suite('the database itself refuses', () => {
   const code = isOnPostgresql ? /^(23|22007|22008|22P02|54000)/ : /^SQLITE_CONSTRAINT/;
 
   async function prepare(t: TestContext): Promise<Raw> {
-    const raw = connect(t, (await setUp(t)).address);
+    const address = await makeDatabase(t);
+    const database = await openDatabase(configure(address));
+    t.after(() => database.close());
+    await setUp(database);
+    const raw = connect(t, address);
     for (const sql of [insert('todos', todo), insert('api_tokens', token), insert('sessions', session)]) {
       await raw.execute(sql);
     }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { suite, test } from 'node:test';
+import { after, beforeEach, suite, type TestContext, test } from 'node:test';
 import { hash } from '@node-rs/argon2';
 import { obtainApiToken } from '../../src/api-tokens.ts';
 import { isMissing, type Prisma } from '../../src/database/index.ts';
@@ -18,6 +18,9 @@ import {
 } from '../../src/users.ts';
 import { PASSWORD, SECRET_KEY } from '../helper.ts';
 import { insertUser, open } from './helper.ts';
+
+const { prisma } = await open({ after: after as TestContext['after'] });
+beforeEach(() => prisma.user.deleteMany());
 
 const authenticateUser = async (...[prisma, username, password]: Parameters<typeof attemptLogin>) =>
   (await attemptLogin(prisma, username, password)).login;
@@ -99,8 +102,7 @@ suite('an e-mail address', () => {
 });
 
 suite('making a user', () => {
-  test('keeps the hash of the password', async (t) => {
-    const { prisma } = await open(t);
+  test('keeps the hash of the password', async () => {
     const { id } = await createUser(prisma, { ...paul, isSuperuser: true });
     const { password, dateJoined, ...user } = await prisma.user.findUniqueOrThrow({ where: { id } });
     const { password: _, ...expected } = { ...paul, id, isSuperuser: true, isActive: true, lastLogin: null };
@@ -109,8 +111,7 @@ suite('making a user', () => {
     assert.ok(dateJoined instanceof Date);
   });
 
-  test('refuses a name that is taken, and goes by case', async (t) => {
-    const { prisma } = await open(t);
+  test('refuses a name that is taken, and goes by case', async () => {
     await insertUser({ prisma }, 'paul');
     await assert.rejects(createUser(prisma, paul), new CommandError('A user with that username already exists.'));
     assert.ok(await createUser(prisma, { ...paul, username: 'Paul' }));
@@ -118,8 +119,7 @@ suite('making a user', () => {
 });
 
 suite('logging in', () => {
-  test('takes the right password of an active user', async (t) => {
-    const { prisma } = await open(t);
+  test('takes the right password of an active user', async () => {
     const { id } = await createUser(prisma, paul);
     const { password } = await prisma.user.findUniqueOrThrow({ where: { id } });
     for (const name of ['paul', ' paul ', 'ｐａｕｌ']) {
@@ -127,8 +127,7 @@ suite('logging in', () => {
     }
   });
 
-  test('is noted with what it is for, as long as it holds', async (t) => {
-    const { prisma } = await open(t);
+  test('is noted with what it is for, as long as it holds', async () => {
     const { id, password } = await insertUser({ prisma }, 'paul');
     const login: Login = { id, password, isActive: true };
     const start = Date.now();
@@ -141,8 +140,7 @@ suite('logging in', () => {
     assert.deepEqual((await prisma.user.findUniqueOrThrow({ where: { id } })).lastLogin, lastLogin);
   });
 
-  test('takes nothing else, and notes nothing', async (t) => {
-    const { prisma } = await open(t);
+  test('takes nothing else, and notes nothing', async () => {
     const { id } = await createUser(prisma, paul);
     const wrong = [
       ['paul', 'wrong'],
@@ -159,8 +157,7 @@ suite('logging in', () => {
     assert.equal((await prisma.user.findUnique({ where: { id } }))?.lastLogin, null);
   });
 
-  test('renews a hash of outdated parameters', async (t) => {
-    const { prisma } = await open(t);
+  test('renews a hash of outdated parameters', async () => {
     const outdated = await hash(PASSWORD, { memoryCost: 1024, timeCost: 1 });
     const { id } = await prisma.user.create({ data: { username: 'paul', password: outdated } });
     assert.equal(await authenticateUser(prisma, 'paul', 'wrong'), undefined);
@@ -170,8 +167,7 @@ suite('logging in', () => {
     assert.ok(await authenticateUser(prisma, 'paul', PASSWORD));
   });
 
-  test('does not outlive a change of the password that comes in between', async (t) => {
-    const { prisma } = await open(t);
+  test('does not outlive a change of the password that comes in between', async () => {
     const { id } = await createUser(prisma, paul);
     const loggingIn = authenticateUser(prisma, 'paul', PASSWORD);
     await prisma.user.update({ where: { id }, data: { password: 'another' } });
@@ -182,8 +178,7 @@ suite('logging in', () => {
   });
 });
 
-test('a new password ends all tokens and sessions of the user, and of no other', async (t) => {
-  const { prisma } = await open(t);
+test('a new password ends all tokens and sessions of the user, and of no other', async () => {
   const { id } = await createUser(prisma, paul);
   const other = await insertUser({ prisma }, 'john');
   await giveAll(prisma, id);
@@ -196,8 +191,7 @@ test('a new password ends all tokens and sessions of the user, and of no other',
 });
 
 suite('deleting a user', () => {
-  test('deletes what is theirs, and nothing else', async (t) => {
-    const { prisma } = await open(t);
+  test('deletes what is theirs, and nothing else', async () => {
     const { id } = await insertUser({ prisma }, 'paul');
     const other = await insertUser({ prisma }, 'john');
     await giveAll(prisma, id);
@@ -210,8 +204,7 @@ suite('deleting a user', () => {
     await assert.rejects(deleteUser(prisma, id), isMissing);
   });
 
-  test('leaves the last active superuser', async (t) => {
-    const { prisma } = await open(t);
+  test('leaves the last active superuser', async () => {
     const [paul, john] = [
       await insertUser({ prisma }, 'paul', { isSuperuser: true }),
       await insertUser({ prisma }, 'john', { isSuperuser: true }),
@@ -224,8 +217,7 @@ suite('deleting a user', () => {
     assert.equal(await prisma.user.count({ where: { isSuperuser: true } }), 1);
   });
 
-  test('leaves one of two superusers who are deleted at once', async (t) => {
-    const { prisma } = await open(t);
+  test('leaves one of two superusers who are deleted at once', async () => {
     const users = [
       await insertUser({ prisma }, 'paul', { isSuperuser: true }),
       await insertUser({ prisma }, 'john', { isSuperuser: true }),
