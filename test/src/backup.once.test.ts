@@ -25,7 +25,7 @@ import { readMigrations } from '../../src/database/migrations.ts';
 import { migrateSqlite } from '../../src/database/sqlite.ts';
 import { CommandError } from '../../src/errors.ts';
 import { readOrCreateSecret } from '../../src/secret.ts';
-import { configure, isOnPostgresql, makeDatabase, SECRET_KEY, temporaryDirectory, until } from '../helper.ts';
+import { build, configure, isOnPostgresql, makeDatabase, SECRET_KEY, temporaryDirectory, until } from '../helper.ts';
 import { call, insertUser, start, startServer } from './helper.ts';
 
 const ON_SQLITE = { skip: isOnPostgresql && 'this run is on PostgreSQL' };
@@ -120,7 +120,7 @@ const UNFIT: [name: string, change: (path: string) => void, message: RegExp][] =
 suite('backup', ON_SQLITE, () => {
   test('writes one private file with all that was committed, while the service runs', async (t) => {
     const { directory, file, settings } = await makePlace(t, 'paul');
-    const server = await startServer(t, { directory, settings: { ...settings, SECRET_KEY: '' } });
+    const service = await build(t, { ...settings, SECRET_KEY: '' });
     await addUser({ settings }, 'anna');
     const before = readdirSync(directory).sort();
     assert.deepEqual(await call(['backup', file], { directory, settings }), {
@@ -128,7 +128,7 @@ suite('backup', ON_SQLITE, () => {
       stdout: `Backed up to ${file}.\n`,
       stderr: '',
     });
-    assert.equal(server.child.exitCode, null);
+    assert.equal((await service.send('GET', '/readyz')).status, 200);
     assert.deepEqual(readdirSync(directory).sort(), before);
     assert.deepEqual(readdirSync(dirname(file)), ['backup.db']);
     assert.equal(modeOf(file), 0o600);

@@ -289,7 +289,7 @@ suite('a table that is made anew, as Prisma writes it', { skip: isOnPostgresql &
 
 test('of processes that start at once on one new database, each migration is applied by one', async (t) => {
   const options = { directory: temporaryDirectory(t), settings: await makeEmptyDatabase(t) };
-  const runs = await Promise.all(Array.from({ length: 5 }, () => run(['migrate'], options)));
+  const runs = await Promise.all(Array.from({ length: 3 }, () => run(['migrate'], options)));
   const applied = NAMES.map((name) => `Applied ${name}\n`).join('');
   assert.deepEqual(
     runs.map(({ stderr, code }) => ({ stderr, code })),
@@ -297,8 +297,7 @@ test('of processes that start at once on one new database, each migration is app
   );
   const lines = runs.flatMap(({ stdout }) => stdout.match(/Applied .*\n/g) ?? []);
   assert.equal(lines.sort().join(''), applied);
-  const idle = runs.filter(({ stdout }) => stdout === 'No migrations to apply.\n');
-  assert.ok(idle.length >= runs.length - NAMES.length);
+  for (const { stdout } of runs) assert.match(stdout, /^(No migrations to apply\.|Applied \w+(\nApplied \w+)*)\n$/);
 });
 
 test('the committed migrations are read from the package, wherever the service is started', async (t) => {
