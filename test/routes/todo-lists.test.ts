@@ -315,7 +315,7 @@ test('a filtered list misses none at the end of what it looks at, while others c
 test('a search through long todos goes on with the next page, and misses none', async () => {
   const jack = await makeUser('jack');
   const letters = 'abcdefghijklmnopqrstuvwxyzäöü';
-  const rows = Array.from({ length: 200 }, (_, index) => ({
+  const rows = Array.from({ length: 66 }, (_, index) => ({
     ownerId: jack.id,
     title: index % 50 === 3 ? `needle ${index}` : 'hay',
     body: `${'-'.repeat(9_900)}${letters}`,
@@ -324,7 +324,7 @@ test('a search through long todos goes on with the next page, and misses none', 
   await prisma.todo.createMany({ data: rows });
   for (const ordering of ORDERINGS) {
     const pages = await walk(jack, address({ search: `${[...letters].join(' ')} needle`, ordering }));
-    const titles = ['needle 103', 'needle 153', 'needle 3', 'needle 53'];
+    const titles = ['needle 3', 'needle 53'];
     assert.deepEqual(
       flat(pages)
         .map(({ title }) => title)
@@ -332,7 +332,7 @@ test('a search through long todos goes on with the next page, and misses none', 
       titles,
       ordering,
     );
-    assert.equal(pages.length, 29, ordering);
+    assert.equal(pages.length, 10, ordering);
     const back = await walk(jack, linkOf(pages.at(-1) as Answer, 'prev') ?? '', 'prev');
     assert.deepEqual(flat(back.reverse()), flat(pages.slice(0, -1)), ordering);
   }
