@@ -9,9 +9,11 @@ import type { TestContext } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import type { FastifyInstance, RouteOptions } from 'fastify';
 import { Client } from 'pg';
+import { obtainApiToken } from '../src/api-tokens.ts';
 import { buildApp } from '../src/app.ts';
 import { type Config, loadConfig } from '../src/config.ts';
 import { openDatabase } from '../src/database/index.ts';
+import { lifetimesOf, startSession } from '../src/sessions.ts';
 
 export const SECRET_KEY = 'a secret of more than thirty-two bytes, for tests';
 export const PASSWORD = 'wintry-marble-otter-51';
@@ -237,6 +239,16 @@ export interface Credentials {
   token: string;
   access: string;
   refresh: string;
+}
+
+/** Gives a user who has PASSWORD what `logIn` does, without its cost. */
+export async function enter({ app }: TestApp, id: number): Promise<Credentials> {
+  const login = { id, password: PASSWORD_HASH, isActive: true } as const;
+  const client = { userAgent: '', address: '127.0.0.1' };
+  const pair = await startSession(app.prisma, app.jwtCodec, lifetimesOf(app.config), login, client);
+  const token = await obtainApiToken(app.prisma, [SECRET_KEY], { id });
+  if (!pair || !token) throw new Error(`no credentials for ${id}`);
+  return { ...pair, token };
 }
 
 /** Logs in by both schemes. */

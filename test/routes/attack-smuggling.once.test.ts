@@ -2,13 +2,15 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { after, type TestContext, test } from 'node:test';
 import { type Answer, addUser, build, logIn, makeDatabase, PASSWORD, send, temporaryDirectory } from '../helper.ts';
-import { chunked, END, exchange, type RawAnswer } from '../plugins/helper-socket.ts';
+import { chunked, END, exchange, keepLine, type RawAnswer } from '../plugins/helper-socket.ts';
 import { startServer } from '../src/helper.ts';
 
 const NO_CREDENTIALS = { detail: 'Authentication credentials were not provided.' };
 const NOT_FOUND = { detail: 'Not found.' };
 
-const service = await build({ after: after as TestContext['after'] });
+const context = { after: after as TestContext['after'] };
+const service = await build(context);
+const line = keepLine(context, service.origin);
 const { prisma } = service.app;
 await addUser(service, 'paul');
 const { id: johnId } = await addUser(service, 'john');
@@ -764,12 +766,12 @@ test('a protected path in disguise is that path, or none', async (t) => {
       const plain = await ask(get(path, asPaul + CLOSE));
       const written = [...new Set(disguises(path))];
       for (const target of written) {
-        const bytes = Buffer.from(`GET ${target} HTTP/1.1\r\nHost: x\r\n${CLOSE}`);
-        const anonymous = await ask(bytes, '\r\n');
+        const request = (lines = '') => Buffer.from(`GET ${target} HTTP/1.1\r\nHost: x\r\n${lines}\r\n`);
+        const anonymous = await line.ask(request());
         // Without credentials there is nothing but the refusal and what is no path of these.
         assert.ok([400, 401, 404].includes(anonymous.status), `${target}: ${anonymous.status} ${anonymous.text}`);
         assert.deepEqual(Object.keys(anonymous.body), ['detail'], target);
-        const answer = await ask(bytes, `${asPaul}\r\n`);
+        const answer = await line.ask(request(asPaul));
         if (![400, 404].includes(answer.status)) {
           assert.deepEqual([answer.status, answer.body], [plain.status, plain.body], target);
         } else if (answer.status === 404) assert.deepEqual(answer.body, NOT_FOUND, target);
@@ -788,7 +790,7 @@ test('the files of the documentation are all that is served of the disk', async 
         for (const file of files) {
           const climbed = (step + separator).repeat(8) + file;
           for (const target of [`/docs/static/${climbed}`, `/docs/${climbed}`, `/${climbed}`]) {
-            const answer = await ask(get(target, CLOSE));
+            const answer = await line.ask(get(target));
             assert.ok([400, 404].includes(answer.status), `${target}: ${answer.status} ${answer.text}`);
             assert.ok(!/root:|"name"|MIT|SQLite|SECRET/.test(answer.text), target);
           }
