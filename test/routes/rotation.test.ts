@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import { addUser, build, logIn, SECRET_KEY, type TestApp } from '../helper.ts';
+import { after, type TestContext, test } from 'node:test';
+import { addUser, build, enter, SECRET_KEY, type TestApp } from '../helper.ts';
 import { claimsOf, forge } from '../plugins/helper-jwt.ts';
 
 const BLACKLISTED = { detail: 'Token is blacklisted', code: 'token_not_valid' };
@@ -19,14 +19,20 @@ async function age({ app }: TestApp, seconds: number) {
   await app.prisma.session.update({ where: { id }, data });
 }
 
-async function begin(t: Parameters<typeof build>[0], settings: Record<string, string> = ROTATING) {
-  const service = await build(t, settings);
-  await addUser(service, 'paul');
-  return { service, ...(await logIn(service, 'paul')) };
+const context = { after: after as TestContext['after'] };
+const rotating = await build(context, ROTATING);
+const plain = await build(context, { DATABASE_URL: rotating.app.config.DATABASE_URL });
+let users = 0;
+
+/** A new user with the only session. */
+async function begin(service = rotating) {
+  await service.app.prisma.session.deleteMany();
+  const { id } = await addUser(service, `user${++users}`);
+  return { service, ...(await enter(service, id)) };
 }
 
-test('each refresh gives a new refresh token of the same session', async (t) => {
-  const { service, refresh: first } = await begin(t);
+test('each refresh gives a new refresh token of the same session', async () => {
+  const { service, refresh: first } = await begin();
   const { status, body } = await refresh(service, first);
   assert.equal(status, 200);
   assert.deepEqual(Object.keys(body).sort(), ['access', 'refresh']);
@@ -42,8 +48,8 @@ test('each refresh gives a new refresh token of the same session', async (t) => 
   assert.equal(await list(service, body.access), 401);
 });
 
-test('the former token gives the same successor for ten seconds', async (t) => {
-  const { service, refresh: first } = await begin(t);
+test('the former token gives the same successor for ten seconds', async () => {
+  const { service, refresh: first } = await begin();
   const successor = (await refresh(service, first)).body.refresh;
   const again = await refresh(service, first);
   assert.equal(claimsOf(again.body.refresh).jti, claimsOf(successor).jti);
@@ -54,17 +60,17 @@ test('the former token gives the same successor for ten seconds', async (t) => {
   assert.equal((await refresh(service, successor)).status, 200);
 });
 
-test('twenty at once with one token get one successor', async (t) => {
-  const { service, refresh: first } = await begin(t);
+test('twenty at once with one token get one successor', async () => {
+  const { service, refresh: first } = await begin();
   const answers = await Promise.all(Array.from({ length: 20 }, () => refresh(service, first)));
   assert.deepEqual([...new Set(answers.map(({ status }) => status))], [200]);
   assert.equal(new Set(answers.map(({ body }) => claimsOf(body.refresh).jti)).size, 1);
   for (const { body } of answers) assert.equal(await list(service, body.access), 200);
 });
 
-test('later reuse ends the session, at once and for all its tokens', async (t) => {
+test('later reuse ends the session, at once and for all its tokens', async () => {
   for (const path of ['refresh', 'blacklist']) {
-    const { service, refresh: first, access } = await begin(t);
+    const { service, refresh: first, access } = await begin();
     const answer = (await refresh(service, first)).body;
     await age(service, 11);
     assert.deepEqual((await post(service, 'verify', { token: first })).body, BLACKLISTED);
@@ -77,8 +83,8 @@ test('later reuse ends the session, at once and for all its tokens', async (t) =
   }
 });
 
-test('one that is two generations old is reuse, within ten seconds too', async (t) => {
-  const { service, refresh: first } = await begin(t);
+test('one that is two generations old is reuse, within ten seconds too', async () => {
+  const { service, refresh: first } = await begin();
   const second = (await refresh(service, first)).body.refresh;
   await refresh(service, second);
   assert.deepEqual((await refresh(service, first)).body, BLACKLISTED);
@@ -86,7 +92,8 @@ test('one that is two generations old is reuse, within ten seconds too', async (
 });
 
 test('a session ends for good, however often it is refreshed', async (t) => {
-  const { service, refresh: first } = await begin(t, { ...ROTATING, JWT_REFRESH_TTL: '3600', JWT_SESSION_TTL: '7200' });
+  const settings = { ...ROTATING, JWT_REFRESH_TTL: '3600', JWT_SESSION_TTL: '7200' };
+  const { service, refresh: first } = await begin(await build(t, settings));
   const { id } = await service.app.prisma.session.findFirstOrThrow();
   const moveBack = (seconds: number) =>
     service.app.prisma.session.update({ where: { id }, data: { createdAt: new Date(Date.now() - seconds * 1000) } });
@@ -99,28 +106,25 @@ test('a session ends for good, however often it is refreshed', async (t) => {
   assert.deepEqual((await refresh(service, body.refresh)).body, INVALID);
 });
 
-test('a session of before the setting goes on rotating, and one of with it goes on without', async (t) => {
-  const { service, refresh: first } = await begin(t, {});
-  const { DATABASE_URL } = service.app.config;
-  const plain = await refresh(service, first);
-  assert.deepEqual(Object.keys(plain.body), ['access']);
-  const rotating = await build(t, { ...ROTATING, DATABASE_URL });
+test('a session of before the setting goes on rotating, and one of with it goes on without', async () => {
+  const { service, refresh: first } = await begin(plain);
+  const answer = await refresh(service, first);
+  assert.deepEqual(Object.keys(answer.body), ['access']);
   const { body } = await refresh(rotating, first);
   assert.deepEqual(Object.keys((await refresh(service, body.refresh)).body), ['access']);
 });
 
-test('where rotation is switched off, the former token stays over', async (t) => {
-  const { service, refresh: first } = await begin(t);
+test('where rotation is switched off, the former token stays over', async () => {
+  const { service, refresh: first } = await begin();
   const second = (await refresh(service, first)).body.refresh;
   await age(service, 11);
-  const plain = await build(t, { DATABASE_URL: service.app.config.DATABASE_URL });
   assert.equal((await refresh(plain, second)).status, 200);
   assert.deepEqual((await refresh(plain, first)).body, BLACKLISTED);
   assert.equal((await refresh(plain, second)).status, 200);
 });
 
-test('an inactive user is told so, and the token is not used up', async (t) => {
-  const { service, refresh: first } = await begin(t);
+test('an inactive user is told so, and the token is not used up', async () => {
+  const { service, refresh: first } = await begin();
   const { prisma } = service.app;
   await prisma.user.updateMany({ data: { isActive: false } });
   assert.deepEqual((await refresh(service, first)).body, { detail: 'User is inactive', code: 'user_inactive' });
@@ -128,8 +132,8 @@ test('an inactive user is told so, and the token is not used up', async (t) => {
   assert.equal((await refresh(service, first)).status, 200);
 });
 
-test('one that is rightly signed and was never given is reuse, where there were others', async (t) => {
-  const { service, refresh: first } = await begin(t);
+test('one that is rightly signed and was never given is reuse, where there were others', async () => {
+  const { service, refresh: first } = await begin();
   const forged = forge({ ...claimsOf(first), jti: 'f'.repeat(32) }, { secret: SECRET_KEY });
   assert.deepEqual((await refresh(service, forged)).body, BLACKLISTED);
   const second = (await refresh(service, first)).body.refresh;

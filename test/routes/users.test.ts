@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import { type Answer, addUser, build, logIn, PASSWORD, type TestApp } from '../helper.ts';
+import { after, type TestContext, test } from 'node:test';
+import { type Answer, addUser, build, enter, logIn, PASSWORD, type TestApp } from '../helper.ts';
 
 const ME = '/api/v1/users/me/';
 const NEW_PASSWORD = 'quiet-lantern-walrus-92';
@@ -8,18 +8,22 @@ const REQUIRED = ['This field is required.'];
 const BLANK = ['This field may not be blank.'];
 const WRONG = ['Invalid password.'];
 
-async function begin(t: Parameters<typeof build>[0], settings: Record<string, string> = {}, isSuperuser = false) {
-  const service = await build(t, settings);
+const shared = await build({ after: after as TestContext['after'] });
+
+/** The user paul, and no one else. */
+async function begin({ service = shared, isSuperuser = false } = {}) {
+  await service.app.prisma.user.deleteMany();
   const { id } = await addUser(service, 'paul', { isSuperuser });
-  const credentials = await logIn(service, 'paul');
+  const credentials = await enter(service, id);
   return { service, id, ...credentials, authorization: `Bearer ${credentials.access}` };
 }
 
 const works = async ({ send }: TestApp, authorization: string) =>
   (await send('GET', '/api/v1/todo/', { authorization })).status === 200;
 
-test('an account is shown, and no more of it than is meant to be', async (t) => {
-  const { service, id, authorization } = await begin(t);
+test('an account is shown, and no more of it than is meant to be', async () => {
+  const { service, id } = await begin();
+  const authorization = `Bearer ${(await logIn(service, 'paul')).access}`;
   const { status, headers, body } = await service.send('GET', ME, { authorization });
   assert.equal(status, 200);
   assert.equal(headers['cache-control'], 'no-store');
@@ -28,8 +32,8 @@ test('an account is shown, and no more of it than is meant to be', async (t) => 
   for (const time of [date_joined, last_login]) assert.ok(Math.abs(Date.parse(time) - Date.now()) < 60_000);
 });
 
-test('the e-mail address may be changed, and nothing else', async (t) => {
-  const { service, authorization } = await begin(t);
+test('the e-mail address may be changed, and nothing else', async () => {
+  const { service, authorization } = await begin();
   const change = (json: unknown) => service.send('PATCH', ME, { json, authorization });
   const rows: [sent: unknown, status: number, email: unknown][] = [
     [{ email: ' paul@Domain.COM ' }, 200, 'paul@domain.com'],
@@ -49,10 +53,10 @@ test('the e-mail address may be changed, and nothing else', async (t) => {
   assert.deepEqual([username, is_superuser], ['paul', false]);
 });
 
-test('a new password ends all but the credential of the request', async (t) => {
-  const { service, authorization, token, refresh } = await begin(t);
+test('a new password ends all but the credential of the request', async () => {
+  const { service, id, authorization, token, refresh } = await begin();
   const named = (await service.send('POST', '/api/v1/tokens/', { json: { name: 'a' }, authorization })).body.token;
-  const other = await logIn(service, 'paul');
+  const other = await enter(service, id);
   const change = (json: unknown, by = authorization) =>
     service.send('POST', `${ME}password/`, { json, authorization: by });
 
@@ -106,8 +110,8 @@ test('a new password ends all but the credential of the request', async (t) => {
   assert.ok(!(await works(service, authorization)));
 });
 
-test('of two who change the password at once, one does', async (t) => {
-  const { service, authorization } = await begin(t);
+test('of two who change the password at once, one does', async () => {
+  const { service, authorization } = await begin();
   const answers = await Promise.all(
     [NEW_PASSWORD, 'amber-violin-tundra-37'].map((new_password) =>
       service.send('POST', `${ME}password/`, { json: { current_password: PASSWORD, new_password }, authorization }),
@@ -118,7 +122,9 @@ test('of two who change the password at once, one does', async (t) => {
 });
 
 test('guesses at the password of a stolen token are limited as logins are', async (t) => {
-  const { service, authorization } = await begin(t, { LOGIN_THROTTLE: 'on', LOGIN_FAILURES_PER_USER: '3' });
+  const { service, authorization } = await begin({
+    service: await build(t, { LOGIN_THROTTLE: 'on', LOGIN_FAILURES_PER_USER: '3' }),
+  });
   const guess = (method: string, path: string, json: object) => service.send(method, path, { json, authorization });
   const tries = [
     await guess('POST', `${ME}password/`, { current_password: 'a', new_password: NEW_PASSWORD }),
@@ -135,10 +141,10 @@ test('guesses at the password of a stolen token are limited as logins are', asyn
   assert.ok(await works(service, authorization));
 });
 
-test('an account is deleted with all that is its', async (t) => {
-  const { service, id, authorization, token } = await begin(t);
+test('an account is deleted with all that is its', async () => {
+  const { service, id, authorization, token } = await begin();
   const john = await addUser(service, 'john');
-  const ofJohn = `Token ${(await logIn(service, 'john')).token}`;
+  const ofJohn = `Token ${(await enter(service, john.id)).token}`;
   for (const by of [authorization, ofJohn]) {
     await service.send('POST', '/api/v1/todo/', { json: { title: 'x' }, authorization: by });
   }
@@ -159,15 +165,15 @@ test('an account is deleted with all that is its', async (t) => {
   );
 });
 
-test('of two who delete an account at once, the second finds it gone', async (t) => {
-  const { service, authorization } = await begin(t);
+test('of two who delete an account at once, the second finds it gone', async () => {
+  const { service, authorization } = await begin();
   const remove = () => service.send('DELETE', ME, { json: { password: PASSWORD }, authorization });
   const answers = await Promise.all([remove(), remove()]);
   assert.deepEqual(answers.map(({ status }) => status).sort(), [204, 401]);
 });
 
-test('the last active superuser stays', async (t) => {
-  const { service, authorization } = await begin(t, {}, true);
+test('the last active superuser stays', async () => {
+  const { service, authorization } = await begin({ isSuperuser: true });
   const remove = () => service.send('DELETE', ME, { json: { password: PASSWORD }, authorization });
   const body = { non_field_errors: ['You are the last active superuser, who cannot be deleted.'] };
   const answer = await remove();
