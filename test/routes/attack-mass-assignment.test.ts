@@ -1,14 +1,17 @@
 import assert from 'node:assert/strict';
 import { after, type TestContext, test } from 'node:test';
 import { digestApiToken } from '../../src/api-token-keys.ts';
-import { type Answer, addUser, build, logIn, PASSWORD } from '../helper.ts';
+import { type Answer, addUser, build, enter, logIn, PASSWORD } from '../helper.ts';
 import { claimsOf, forge } from '../plugins/helper-jwt.ts';
+import { keepLine } from '../plugins/helper-socket.ts';
 
 const REQUIRED = ['This field is required.'];
 const NEW_PASSWORD = 'quiet-lantern-walrus-92';
 const BEGINNING = Date.now() - 1000;
 
-const service = await build({ after: after as TestContext['after'] }, { REGISTRATION: 'open' });
+const context = { after: after as TestContext['after'] };
+const service = await build(context, { REGISTRATION: 'open' });
+service.send = keepLine(context, service.origin).send;
 const { prisma } = service.app;
 const { id: paulId } = await addUser(service, 'paul');
 const { id: johnId } = await addUser(service, 'john');
@@ -126,14 +129,15 @@ type Rows = Map<string, Row>;
 
 /** Every row of the database, under its table and key. */
 async function readRows(): Promise<Rows> {
-  const tables: [string, Row[]][] = [
-    ['user', await prisma.user.findMany()],
-    ['apiToken', await prisma.apiToken.findMany()],
-    ['session', await prisma.session.findMany()],
-    ['todo', await prisma.todo.findMany()],
-    ['rateLimit', await prisma.rateLimit.findMany()],
-    ['idempotencyKey', await prisma.idempotencyKey.findMany()],
+  const reading: [string, Promise<Row[]>][] = [
+    ['user', prisma.user.findMany()],
+    ['apiToken', prisma.apiToken.findMany()],
+    ['session', prisma.session.findMany()],
+    ['todo', prisma.todo.findMany()],
+    ['rateLimit', prisma.rateLimit.findMany()],
+    ['idempotencyKey', prisma.idempotencyKey.findMany()],
   ];
+  const tables = await Promise.all(reading.map(async ([table, rows]): Promise<[string, Row[]]> => [table, await rows]));
   return new Map(tables.flatMap(([table, rows]) => rows.map((row) => [`${table} ${row.id ?? row.key}`, row])));
 }
 
@@ -210,12 +214,16 @@ const titleAlone = (n: number) => ({
   date_created: undefined,
 });
 
-const createTodo = (n: number): Attempt => ({
-  fields: everyField(n),
-  authorization: bearer,
-  status: 201,
-  outcome: () => ({ created: { todo: { ownerId: paulId, title: `given ${n}`, ...stored, version: 1 } } }),
-});
+const createTodo = async (n: number): Promise<Attempt> => {
+  // The fewer there are, the sooner they are compared.
+  await prisma.todo.deleteMany({ where: { title: { startsWith: 'given' }, id: { not: mine.id } } });
+  return {
+    fields: everyField(n),
+    authorization: bearer,
+    status: 201,
+    outcome: () => ({ created: { todo: { ownerId: paulId, title: `given ${n}`, ...stored, version: 1 } } }),
+  };
+};
 const changeTodo =
   (fields: (n: number) => Attempt['fields']) =>
   async (n: number): Promise<Attempt> => {
@@ -235,10 +243,13 @@ const changeTodo =
 async function makeUser(n: number) {
   const username = `own${n}`;
   const { id } = await addUser(service, username);
-  const credentials = await logIn(service, username);
-  const keys = [...(await readRows())].filter(([, { userId }]) => userId === id).map(([key]) => key);
-  const find = (table: string) => keys.filter((key) => key.startsWith(table));
-  return { id, ...credentials, user: `user ${id}`, tokens: find('apiToken'), sessions: find('session') };
+  const credentials = await enter(service, id);
+  const [apiToken, session] = [
+    await prisma.apiToken.findFirstOrThrow({ where: { userId: id } }),
+    await prisma.session.findFirstOrThrow({ where: { userId: id } }),
+  ];
+  const [tokens, sessions] = [[`apiToken ${apiToken.id}`], [`session ${session.id}`]];
+  return { id, ...credentials, user: `user ${id}`, tokens, sessions };
 }
 
 const WRITERS: Writer[] = [
