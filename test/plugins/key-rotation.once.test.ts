@@ -1,6 +1,18 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { addUser, build, type Credentials, logIn, makeDatabase, type TestApp, temporaryDirectory } from '../helper.ts';
+import { obtainApiToken } from '../../src/api-tokens.ts';
+import { startSession } from '../../src/sessions.ts';
+import {
+  addUser,
+  build,
+  type Credentials,
+  logIn,
+  makeDatabase,
+  PASSWORD,
+  PASSWORD_HASH,
+  type TestApp,
+  temporaryDirectory,
+} from '../helper.ts';
 import { makeKeyFile } from './helper-jwt-keys.ts';
 
 interface Change {
@@ -31,6 +43,14 @@ async function statusesOf({ send }: TestApp, { access, refresh, token }: Credent
     await send('GET', '/api/v1/todo/', { authorization: `Token ${token}` }),
   ];
   return answers.map(({ status }) => status);
+}
+
+/** What a login gives, without the cost of its hashes. */
+async function begin({ app: { prisma, jwtCodec, config } }: TestApp, { id }: { id: number }): Promise<Credentials> {
+  const login = { id, password: PASSWORD_HASH, isActive: true as const };
+  const token = await obtainApiToken(prisma, [config.SECRET_KEY], login);
+  const pair = await startSession(prisma, jwtCodec, { access: 300, refresh: 86_400 }, login);
+  return { token, ...pair } as Credentials;
 }
 
 test('a login outlives a change of keys while the former is listed', async (t) => {
@@ -68,29 +88,37 @@ test('a login outlives a change of keys while the former is listed', async (t) =
       isOfSecret: true,
     },
   ];
+  const database = await makeDatabase(t);
+  const services = new Map<string, Promise<TestApp>>();
+  /** One app for all who have these settings. */
+  const serve = (settings: Record<string, string>) => {
+    const name = JSON.stringify(settings);
+    const service = services.get(name) ?? build(t, { ...database, ...settings });
+    services.set(name, service);
+    return service;
+  };
   for (const { what, before, after, later, isOfSecret } of changes) {
     await t.test(what, async (t) => {
-      const database = await makeDatabase(t);
       const logins: Credentials[] = [];
-      await t.test('before', async (t) => {
-        const service = await build(t, { ...database, ...before });
-        await addUser(service, 'paul');
-        logins.push(await logIn(service, 'paul'));
+      await t.test('before', async () => {
+        const service = await serve(before);
+        logins.push(await begin(service, await addUser(service, what)));
       });
-      await t.test('after', async (t) => {
-        const service = await build(t, { ...database, ...after });
+      await t.test('after', async () => {
+        const service = await serve(after);
         const [former] = logins as [Credentials];
         assert.deepEqual(await statusesOf(service, former), [200, 200, 200, 200]);
-        const login = await logIn(service, 'paul');
+        const login = await logIn(service, what);
         assert.equal(login.token, former.token);
         logins.push(login);
       });
-      await t.test('later', async (t) => {
-        const service = await build(t, { ...database, ...later });
+      await t.test('later', async () => {
+        const service = await serve(later);
         const [former, latter] = logins as [Credentials, Credentials];
         assert.deepEqual(await statusesOf(service, former), [401, 401, 401, 200]);
         assert.deepEqual(await statusesOf(service, latter), [200, 200, 200, 200]);
-        const { token } = await logIn(service, 'paul');
+        const json = { username: what, password: PASSWORD };
+        const { token } = (await service.send('POST', '/api/token', { json })).body;
         assert.equal(token !== former.token, isOfSecret === true);
         assert.equal((await statusesOf(service, former))[3], isOfSecret ? 401 : 200);
       });
