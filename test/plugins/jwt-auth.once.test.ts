@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { verify } from 'node:crypto';
-import { test } from 'node:test';
+import { after, test } from 'node:test';
 import type { FastifyInstance } from 'fastify';
 import audit from '../../plugins/audit.ts';
 import auth from '../../plugins/auth.ts';
@@ -17,6 +17,7 @@ import { serve } from './helper-app.ts';
 import { claimsOf, forge, forgeries } from './helper-jwt.ts';
 import {
   ALGORITHMS,
+  type Algorithm,
   assemble,
   byHmac,
   forgeBy,
@@ -42,6 +43,14 @@ const refusedFor = (message: string) => ({
 const INVALID = refusedFor('Token is invalid or expired');
 const WRONG_TYPE = refusedFor('Token has wrong type');
 const INACTIVE = { detail: 'User is inactive', code: 'user_inactive' };
+
+const directory = temporaryDirectory({ after });
+const makeThree = (algorithm: Algorithm) => {
+  const make = () => makeKeyFile(directory, algorithm);
+  return [make(), make(), make()] as const;
+};
+// Once for all tests, as RSA is dear to make.
+const keyFiles = { RS256: makeThree('RS256'), ES256: makeThree('ES256'), EdDSA: makeThree('EdDSA') };
 
 test('JWTs alone', async (t) => {
   const service = await serve(t, PLUGINS, (app) =>
@@ -169,10 +178,8 @@ async function beginSession(service: TestApp) {
 
 for (const algorithm of ALGORITHMS) {
   test(`JWTs by ${algorithm}`, async (t) => {
-    const directory = temporaryDirectory(t);
-    const make = () => makeKeyFile(directory, algorithm);
-    const [own, listed, stranger] = [make(), make(), make()];
-    const others = ALGORITHMS.filter((name) => name !== algorithm).map((name) => makeKeyFile(directory, name));
+    const [own, listed, stranger] = keyFiles[algorithm];
+    const others = ALGORITHMS.filter((name) => name !== algorithm).map((name) => keyFiles[name][0]);
     const keyServer = await publish(t, stranger);
     const service = await serve(t, PLUGINS, showUser, {
       JWT_KEY_FILES: [own, listed, ...others].map(({ path }) => path).join(),
@@ -258,7 +265,7 @@ test('JWTs by a secret name no key, and those of former secrets stay good', asyn
 });
 
 test('of a claim or a header that stands twice the last counts', async (t) => {
-  const key = makeKeyFile(temporaryDirectory(t), 'EdDSA');
+  const [key] = keyFiles.EdDSA;
   const service = await serve(t, PLUGINS, showUser, { JWT_KEY_FILES: key.path });
   const claims = claimsOf((await beginSession(service)).access);
   const text = JSON.stringify(claims);
@@ -291,7 +298,7 @@ const AUDIENCE = 'todo-clients';
 
 for (const algorithm of ['HS256', ...ALGORITHMS] as const) {
   test(`JWTs by ${algorithm} of an issuer and for an audience`, async (t) => {
-    const key = algorithm === 'HS256' ? undefined : makeKeyFile(temporaryDirectory(t), algorithm);
+    const key = algorithm === 'HS256' ? undefined : keyFiles[algorithm][0];
     const service = await serve(t, PLUGINS, showUser, {
       ...(key && { JWT_KEY_FILES: key.path }),
       SECRET_KEY_FALLBACKS: FALLBACK,

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { createPublicKey, type JsonWebKey, verify } from 'node:crypto';
-import { test } from 'node:test';
+import { after, test } from 'node:test';
 import { addUser, build, logIn, temporaryDirectory } from '../helper.ts';
-import { ALGORITHMS, headerOf, makeKeyFile } from '../plugins/helper-jwt-keys.ts';
+import { ALGORITHMS, headerOf, type KeyFile, makeKeyFile } from '../plugins/helper-jwt-keys.ts';
 
 const PATH = '/.well-known/jwks.json';
 
@@ -17,10 +17,12 @@ test('where a secret signs there is no public key', async (t) => {
   assert.equal((await service.send('POST', PATH, { json: {} })).status, 405);
 });
 
+// Once for all tests, as RSA is dear to make.
+const directory = temporaryDirectory({ after });
+const files = ALGORITHMS.map((algorithm) => makeKeyFile(directory, algorithm));
+const former = makeKeyFile(directory, 'RS256');
+
 test('all public keys are published, and nothing else of the keys', async (t) => {
-  const directory = temporaryDirectory(t);
-  const files = ALGORITHMS.map((algorithm) => makeKeyFile(directory, algorithm));
-  const former = makeKeyFile(directory, 'RS256');
   const service = await build(t, {
     JWT_KEY_FILES: [...files.map(({ path }) => path), former.publicPath].join(),
     SECRET_KEY_FALLBACKS: 'a former secret of more than thirty-two bytes',
@@ -42,9 +44,9 @@ test('all public keys are published, and nothing else of the keys', async (t) =>
 
 for (const algorithm of ALGORITHMS) {
   test(`by what is published another service can verify the JWTs by ${algorithm}`, async (t) => {
-    const directory = temporaryDirectory(t);
-    const paths = [makeKeyFile(directory, algorithm).path, makeKeyFile(directory, algorithm).path];
-    const service = await build(t, { JWT_KEY_FILES: paths.join() });
+    const first = files.find((file) => file.algorithm === algorithm) as KeyFile;
+    const other = algorithm === 'RS256' ? former : makeKeyFile(directory, algorithm);
+    const service = await build(t, { JWT_KEY_FILES: [first.path, other.path].join() });
     await addUser(service, 'paul');
     const { access } = await logIn(service, 'paul');
     const { alg, kid } = headerOf(access) as { alg: string; kid: string };
