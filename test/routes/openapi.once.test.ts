@@ -1,14 +1,12 @@
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
-import { join } from 'node:path';
 import { before, type TestContext, test } from 'node:test';
-import { promisify } from 'node:util';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import type { RouteOptions } from 'fastify';
 import { MissingHost } from '../../src/errors.ts';
 import { isDay, isInstant } from '../../src/fields.ts';
 import { BODY_TYPES } from '../../src/schemas.ts';
 import { build, buildWithRoutes, temporaryDirectory } from '../helper.ts';
+import { call } from '../src/helper.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: the tests know the form of an OpenAPI document
 type Json = any;
@@ -249,11 +247,8 @@ const isExampleInstant = (text: string) => isInstant(text.replace(/:00Z$/, ':00.
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 test('the console prints the same document', async (t) => {
-  const cli = join(import.meta.dirname, '../../src/cli.js');
-  const { stdout } = await promisify(execFile)(process.execPath, [cli, 'openapi'], {
-    cwd: temporaryDirectory(t),
-    env: { ...process.env, REGISTRATION: 'open' },
-  });
+  const settings = { REGISTRATION: 'open', SECRET_KEY: '' };
+  const { stdout } = await call(['openapi'], { directory: temporaryDirectory(t), settings });
   assert.deepEqual(JSON.parse(stdout), document);
 });
 

@@ -2,14 +2,14 @@ import assert from 'node:assert/strict';
 import { createHash, createPublicKey, generateKeyPairSync, type JsonWebKey, type KeyObject } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { suite, test } from 'node:test';
+import { after, suite, test } from 'node:test';
 import { ConfigError } from '../../src/config.ts';
 import { JwtInvalid } from '../../src/errors.ts';
 import { type JwtKey, verifyByKeys } from '../../src/jwt-codec.ts';
 import { loadJwtKeys, thumbprintOf } from '../../src/jwt-keys.ts';
 import { configure, SECRET_KEY, temporaryDirectory } from '../helper.ts';
-import { ALGORITHMS, makeKeyFile } from '../plugins/helper-jwt-keys.ts';
-import { run } from './helper.ts';
+import { makeKeyFile } from '../plugins/helper-jwt-keys.ts';
+import { call } from './helper.ts';
 
 const FORMER = ['one', 'two'].map((name) => `former secret ${name} of more than thirty-two bytes`);
 
@@ -22,9 +22,10 @@ const privatePem = (key: KeyObject, type: 'pkcs8' | 'pkcs1' | 'sec1' = 'pkcs8') 
   key.export({ type, format: 'pem' }) as string;
 const publicPem = (key: KeyObject) => key.export({ type: 'spki', format: 'pem' }) as string;
 
-const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 });
-const ec = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-const ed = generateKeyPairSync('ed25519');
+// Once for all tests, as RSA is dear to make.
+const common = temporaryDirectory({ after });
+const [rsa, ec, ed] = [makeKeyFile(common, 'RS256'), makeKeyFile(common, 'ES256'), makeKeyFile(common, 'EdDSA')];
+const files = [rsa, ec, ed];
 const EC_PARAMETERS = '-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n';
 
 test('without key files the secret signs, and the former ones verify', () => {
@@ -35,9 +36,7 @@ test('without key files the secret signs, and the former ones verify', () => {
   );
 });
 
-test('with key files the first signs, all verify, and of the secrets the former ones alone', (t) => {
-  const directory = temporaryDirectory(t);
-  const files = ALGORITHMS.map((algorithm) => makeKeyFile(directory, algorithm));
+test('with key files the first signs, all verify, and of the secrets the former ones alone', () => {
   for (const order of [files, files.toReversed()]) {
     const keys = load(
       order.map(({ path }) => path),
@@ -89,18 +88,15 @@ suite('a key file may hold', () => {
     });
   }
 
-  test('a public key alone, where it is not the first', (t) => {
-    const directory = temporaryDirectory(t);
-    const [first, second] = [makeKeyFile(directory, 'EdDSA'), makeKeyFile(directory, 'RS256')];
-    const [, key] = load([first.path, second.publicPath]);
-    assert.deepEqual(key?.secret, { public: publicPem(second.publicKey) });
-    assert.equal(key?.jwk?.kid, second.kid);
+  test('a public key alone, where it is not the first', () => {
+    const [, key] = load([ed.path, rsa.publicPath]);
+    assert.deepEqual(key?.secret, { public: publicPem(rsa.publicKey) });
+    assert.equal(key?.jwk?.kid, rsa.kid);
   });
 });
 
-test('a JWK holds what is public of the key, and no more', (t) => {
-  const directory = temporaryDirectory(t);
-  const [rsaKey, ecKey, edKey] = load(ALGORITHMS.map((algorithm) => makeKeyFile(directory, algorithm).path));
+test('a JWK holds what is public of the key, and no more', () => {
+  const [rsaKey, ecKey, edKey] = load(files.map(({ path }) => path));
   const common = ['alg', 'kid', 'kty', 'use'];
   assert.deepEqual(Object.keys(rsaKey?.jwk ?? {}).sort(), [...common, 'e', 'n'].sort());
   assert.deepEqual(Object.keys(ecKey?.jwk ?? {}).sort(), [...common, 'crv', 'x', 'y'].sort());
@@ -214,8 +210,8 @@ suite('refused as a key file, by name and without a word of what is in it', () =
     }
   });
 
-  test('a key in place of its path', (t) => {
-    const { path } = makeKeyFile(temporaryDirectory(t), 'RS256');
+  test('a key in place of its path', () => {
+    const { path } = rsa;
     const key = readFileSync(path, 'utf8');
     for (const given of [key, key.replaceAll('\n', '\\n'), Buffer.from(key).toString('base64')]) {
       const error = errorOf(() => load([path, given]));
@@ -227,7 +223,7 @@ suite('refused as a key file, by name and without a word of what is in it', () =
   test('the service does not start with it, and says so in a line', async (t) => {
     const directory = temporaryDirectory(t);
     const settings = { JWT_KEY_FILES: 'key.pem', PORT: '0' };
-    const { code, stderr } = await run(['serve'], { directory, settings });
+    const { code, stderr } = await call(['serve'], { directory, settings });
     assert.deepEqual([code, stderr], [1, 'todo-api: JWT_KEY_FILES: key.pem cannot be read (ENOENT)\n']);
   });
 });
