@@ -1,7 +1,7 @@
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import type { TestContext } from 'node:test';
-import { chromium, type Page } from 'playwright-core';
+import { after, type TestContext } from 'node:test';
+import { type Browser, chromium, type Page } from 'playwright-core';
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome'];
 const FLAGS =
@@ -29,7 +29,10 @@ export interface Visit {
   requested: URL[];
 }
 
-/** A blank page of a real Chromium. Where there is none the test is skipped, or fails if REQUIRE_CHROMIUM is 1. */
+let browser: Promise<Browser> | undefined;
+after(async () => (await browser)?.close());
+
+/** A blank page of a real Chromium, which all tests of a file share, and nothing else of it. Where there is none the test is skipped, or fails if REQUIRE_CHROMIUM is 1. */
 export async function openPage(t: TestContext): Promise<Visit | undefined> {
   const executablePath = findChromium();
   if (!executablePath) {
@@ -38,9 +41,9 @@ export async function openPage(t: TestContext): Promise<Visit | undefined> {
     t.skip(reason);
     return undefined;
   }
-  const browser = await chromium.launch({ executablePath, args: FLAGS.split(' ') });
-  t.after(() => browser.close());
-  const page = await browser.newPage({ viewport: { width: 1200, height: 1000 } });
+  browser ??= chromium.launch({ executablePath, args: FLAGS.split(' ') });
+  const page = await (await browser).newPage({ viewport: { width: 1200, height: 1000 } });
+  t.after(() => page.close());
   const visit: Visit = { page, complaints: [], requested: [] };
   page.on('console', (message) => {
     if (['error', 'warning'].includes(message.type())) visit.complaints.push(message.text());

@@ -4,16 +4,26 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
-import { type TestContext, test } from 'node:test';
+import { after, test } from 'node:test';
 import { openDatabase } from '../../src/database/index.ts';
 import { openPage } from '../browser.ts';
 import { addUser, configure, isOnPostgresql, makeDatabase, SECRET_KEY, temporaryDirectory } from '../helper.ts';
 import { freePort } from '../ports.ts';
+import { CLI, call } from './helper.ts';
 
-const CLI = join(import.meta.dirname, '../../src/cli.js');
+const ends: (() => unknown)[] = [];
+after(async () => {
+  for (const end of ends) await end();
+});
+let shared: ReturnType<typeof openStudio> | undefined;
+/** One Studio for all tests that do not end it. */
+const shareStudio = () => {
+  shared ??= openStudio({ after: (end: () => unknown) => void ends.push(end) });
+  return shared;
+};
 
-test('Studio reads and writes the database of the service, within its constraints', async (t) => {
-  const { prisma, query } = await openStudio(t);
+test('Studio reads and writes the database of the service, within its constraints', async () => {
+  const { prisma, query } = await shareStudio();
   assert.deepEqual((await query('SELECT username FROM users')).rows, [{ username: 'paul' }]);
 
   const changed = await query("UPDATE todos SET title = 'Changed in Studio' RETURNING title");
@@ -38,7 +48,8 @@ test("Studio's page shows the tables and their rows, with no other host", async 
   const visit = await openPage(t);
   if (!visit) return;
   const { page, requested } = visit;
-  const { origin } = await openStudio(t);
+  const { origin, prisma } = await shareStudio();
+  await prisma.todo.updateMany({ data: { title: 'Seen in Studio' } });
   await page.route(
     (url) => url.origin !== origin,
     (route) => route.abort(),
@@ -69,13 +80,13 @@ for (const [signal, code] of [
 
 test('a port that is none is refused', async (t) => {
   for (const port of ['0', '65536', 'x']) {
-    const command = spawn(process.execPath, [CLI, 'studio', '--port', port], { cwd: temporaryDirectory(t) });
-    assert.deepEqual(await once(command, 'close'), [1, null]);
+    const { code } = await call(['studio', '--port', port], { directory: temporaryDirectory(t) });
+    assert.equal(code, 1);
   }
 });
 
 /** Studio, as the console opens it, on a database with a user and a todo. */
-async function openStudio(t: TestContext) {
+async function openStudio(t: { after(end: () => unknown): void }) {
   const directory = temporaryDirectory(t);
   // A name that would look otherwise in a URL.
   const settings = isOnPostgresql
@@ -84,7 +95,7 @@ async function openStudio(t: TestContext) {
   const { prisma, close } = await openDatabase(configure(settings));
   t.after(close);
   const { id } = await addUser({ app: { prisma } }, 'paul', { isSuperuser: true });
-  await prisma.todo.create({ data: { ownerId: id, title: 'Seen in Studio', dateCreated: '2026-11-23' } });
+  await prisma.todo.create({ data: { ownerId: id, title: 'Buy milk', dateCreated: '2026-11-23' } });
 
   const port = await freePort();
   const command = spawn(process.execPath, [CLI, 'studio', '--port', String(port), '--browser', 'none'], {
