@@ -72,7 +72,7 @@ test('a resource by the page on it, word for word', async (t) => {
   assert.match(String(commands.map(run).at(-1)), /^\S+ pass [1-9]\d*\n\S+ fail 0$/m);
   run('node build.js --check');
   const written = steps.filter(({ path }) => path.endsWith('.ts')).map(({ path }) => path);
-  run(`npx biome check ${written.join(' ')}`);
+  run(`node node_modules/@biomejs/biome/bin/biome check ${written.join(' ')}`);
 
   const { build } = await import(pathToFileURL(join(directory, 'dist/test/helper.js')).href);
   const { send } = await build(t);
