@@ -49,9 +49,16 @@ function formsOf(secret: string): Buffer[] {
   return [Buffer.from(secret, 'latin1'), ...[...new Set(forms)].map((form) => Buffer.from(form))];
 }
 
+const known = new Map<string, Buffer[]>();
+
 /** Which of the secrets are in there, in whatever form. */
 function find(secrets: Secrets, bytes: Buffer): string[] {
-  return [...secrets].filter(([value]) => formsOf(value).some((form) => bytes.includes(form))).map(([, what]) => what);
+  const isThere = (value: string) => {
+    const forms = known.get(value) ?? formsOf(value);
+    known.set(value, forms);
+    return forms.some((form) => bytes.includes(form));
+  };
+  return [...secrets].filter(([value]) => isThere(value)).map(([, what]) => what);
 }
 
 test('the search finds a secret in every form', () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, type TestContext, test } from 'node:test';
-import { type Answer, addUser, build, logIn } from '../helper.ts';
-import { exchange } from '../plugins/helper-socket.ts';
+import { type Answer, addUser, build, enter } from '../helper.ts';
+import { exchange, keepLine } from '../plugins/helper-socket.ts';
 
 const NOT_FOUND = { detail: 'Not found.' };
 const REQUIRED = ['This field is required.'];
@@ -19,15 +19,17 @@ const FORM = { 'content-type': 'application/x-www-form-urlencoded' };
 const MULTIPART = { 'content-type': 'multipart/form-data; boundary=b' };
 const today = () => new Date().toISOString().slice(0, 10);
 
-const service = await build({ after: after as TestContext['after'] });
+const context = { after: after as TestContext['after'] };
+const service = await build(context);
+service.send = keepLine(context, service.origin).send;
 const ids = {
   paul: (await addUser(service, 'paul')).id,
   mary: (await addUser(service, 'mary')).id,
   root: (await addUser(service, 'root', { isSuperuser: true })).id,
 };
-const paul = `Token ${(await logIn(service, 'paul')).token}`;
-const mary = `Bearer ${(await logIn(service, 'mary')).access}`;
-const root = `Bearer ${(await logIn(service, 'root')).access}`;
+const paul = `Token ${(await enter(service, ids.paul)).token}`;
+const mary = `Bearer ${(await enter(service, ids.mary)).access}`;
+const root = `Bearer ${(await enter(service, ids.root)).access}`;
 
 async function make(json: object = {}, authorization = paul) {
   const answer = await service.send('POST', LIST, { authorization, json: { title: 'made before', ...json } });
@@ -537,7 +539,7 @@ function nextOf({ headers }: Pick<Answer, 'headers'>): URL | undefined {
 test('pages', async (t) => {
   const { prisma } = service.app;
   const pagerId = (await addUser(service, 'pager')).id;
-  const pager = `Token ${(await logIn(service, 'pager')).token}`;
+  const pager = `Token ${(await enter(service, pagerId)).token}`;
   const data = Array.from({ length: 2500 }, (_, index) => ({
     ownerId: pagerId,
     title: `${index}`,
