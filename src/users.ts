@@ -158,16 +158,24 @@ export async function changePassword(
   }
 }
 
+// The database's own limit on a statement is the one that counts.
+const MAX_DELETION_MS = 600_000;
+
 /**
  * Deletes a user with their todos, tokens and sessions. False where the user is the last active
  * superuser, who must stay; fails (`isMissing`) where there is none.
  */
 export async function deleteUser(prisma: Prisma, userId: number): Promise<boolean> {
-  const deletion = prisma.$executeRaw`
-    DELETE FROM users WHERE id = ${userId} AND NOT (is_active AND is_superuser AND NOT EXISTS
-      (SELECT 1 FROM users AS other WHERE other.is_active AND other.is_superuser AND other.id <> users.id))`;
-  // Two superusers deleted at once must not each see the other as the one who stays.
-  const [count] = await prisma.$transaction([deletion], { isolationLevel: 'Serializable' });
+  const count = await prisma.$transaction(
+    async (tx) => {
+      // Locks the superusers: of two deleted at once, each would see the other as the one who stays.
+      await tx.user.updateMany({ where: { isSuperuser: true }, data: { isSuperuser: true } });
+      return tx.$executeRaw`
+      DELETE FROM users WHERE id = ${userId} AND NOT (is_active AND is_superuser AND NOT EXISTS
+        (SELECT 1 FROM users AS other WHERE other.is_active AND other.is_superuser AND other.id <> users.id))`;
+    },
+    { timeout: MAX_DELETION_MS },
+  );
   if (count === 0) await prisma.user.findUniqueOrThrow({ where: { id: userId } });
   return count === 1;
 }
