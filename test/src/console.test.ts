@@ -401,12 +401,10 @@ suite('the users there are', () => {
   test('deleteuser deletes all but the last active superuser', async (t) => {
     const { call, prisma } = await setUp(t, ['paul', 'ringo']);
     await insertUser({ prisma }, 'root', { isSuperuser: true });
-    const commands = [['--yes', 'paul'], ['ringo'], ['-y', 'root']];
-    assert.deepEqual(await Promise.all(commands.map((args) => call(['deleteuser', ...args]))), [
-      done('User paul deleted.\n'),
-      done('User ringo deleted.\n'),
-      failed('root is the last active superuser, who cannot be deleted.'),
-    ]);
+    assert.deepEqual(await call(['deleteuser', '--yes', 'paul']), done('User paul deleted.\n'));
+    assert.deepEqual(await call(['deleteuser', 'ringo']), done('User ringo deleted.\n'));
+    const refused = failed('root is the last active superuser, who cannot be deleted.');
+    assert.deepEqual(await call(['deleteuser', '-y', 'root']), refused);
     assert.deepEqual(await prisma.user.findMany({ select: { username: true } }), [{ username: 'root' }]);
   });
 
