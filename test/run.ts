@@ -63,7 +63,7 @@ function longestFirst(jobs: Job[], former: Outcome[]): Job[] {
   return jobs.toSorted((one, other) => length(other) - length(one));
 }
 
-/** Has as many workers as there are cores take one job after the other. */
+/** Has one worker more than there are cores, as tests often wait, take one job after the other. */
 async function runAll(jobs: Job[], environments: Record<Database, NodeJS.ProcessEnv>): Promise<Outcome[]> {
   const waiting = [...jobs];
   const outcomes: Outcome[] = [];
@@ -72,7 +72,7 @@ async function runAll(jobs: Job[], environments: Record<Database, NodeJS.Process
       outcomes.push(await runFile(job, environments[job.database], options.grep));
     }
   };
-  await Promise.all(Array.from({ length: availableParallelism() }, work));
+  await Promise.all(Array.from({ length: availableParallelism() + 1 }, work));
   return outcomes;
 }
 
