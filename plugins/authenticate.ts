@@ -1,6 +1,7 @@
 import fastifyAuth from '@fastify/auth';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
+import type { Scheme } from './credentials.ts';
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -18,7 +19,13 @@ export const autoload = false;
 export default fp(
   async (fastify) => {
     await fastify.register(fastifyAuth);
-    fastify.decorate('authenticate', fastify.auth([fastify.verifyApiToken, fastify.verifyJwt]));
+    const verify: Authenticate = fastify.auth([fastify.verifyApiToken, fastify.verifyJwt]);
+    const verifyAgain: Scheme = (request, reply) =>
+      new Promise((resolve, reject) => verify(request, reply, (error) => (error ? reject(error) : resolve())));
+    fastify.decorate('authenticate', (request, reply, done) => {
+      request.verifyAgain = verifyAgain;
+      verify(request, reply, done);
+    });
   },
   { name: 'authenticate', dependencies: ['token-auth', 'jwt-auth'] },
 );

@@ -1,12 +1,11 @@
 import type { FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
-import { type ParseOptions, parse as parseLossless } from 'lossless-json';
-import { JsonParseError, MultipartParseError, UnsupportedMediaType } from '../src/errors.ts';
-import { FormFields, JsonNumber } from '../src/fields.ts';
+import { parseJson } from '../src/bodies/json.ts';
+import { limitSeparators, MAX_FIELDS, MAX_PARTS } from '../src/bodies/limits.ts';
+import { MultipartParseError, UnsupportedMediaType } from '../src/errors.ts';
+import { FormFields } from '../src/fields.ts';
 import { BODY_TYPES } from '../src/schemas.ts';
 import { Busboy, type BusboyHeaders } from '../src/vendor/busboy.ts';
-
-const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -27,8 +26,11 @@ export default fp(
       fastify.addContentTypeParser<Buffer>(
         type,
         { parseAs: 'buffer' },
-        async (request: FastifyRequest, body: Buffer) =>
-          body.length > 0 && request.routeOptions.schema?.body ? parse(body, request) : {},
+        async (request: FastifyRequest, body: Buffer) => {
+          if (body.length === 0 || !request.routeOptions.schema?.body) return {};
+          fastify.admitBody?.(request);
+          return parse(body, request);
+        },
       );
     read('application/json', parseJson);
     read('application/x-www-form-urlencoded', parseForm);
@@ -53,44 +55,17 @@ export default fp(
   { name: 'body-parsers' },
 );
 
+// Of one part.
+const MAX_PART_HEADER = 16 * 1024;
+
 const READ_TYPES = new RegExp(`^(${BODY_TYPES.join('|')})\\s*(?:;|$)`, 'i');
 
 function refuseType(_bytes: Buffer, { contentType }: FastifyRequest): never {
   throw new UnsupportedMediaType(contentType);
 }
 
-function parseJson(bytes: Buffer): unknown {
-  try {
-    const text = UTF8.decode(bytes);
-    const value = JSON.parse(text);
-    return hasNumber(value) ? keepDigits(value, parseLossless(text, null, LOSSLESS)) : value;
-  } catch (error) {
-    // V8 quotes the body, which may hold a secret.
-    throw new JsonParseError((error as Error).message.replace(/, (?:\.{3})?".*/s, ''));
-  }
-}
-
-// JSON.parse loses how a number was written, and a number given for text is its digits.
-const LOSSLESS: ParseOptions = {
-  parseNumber: (source) => new JsonNumber(source),
-  onDuplicateKey: ({ newValue }) => newValue,
-};
-
-function hasNumber(value: unknown): boolean {
-  // It is no object of fields, and refused.
-  if (Array.isArray(value)) return false;
-  return typeof value === 'object' && value !== null
-    ? Object.values(value).some((field) => typeof field === 'number')
-    : typeof value === 'number';
-}
-
-function keepDigits(value: unknown, lossless: unknown): unknown {
-  if (typeof value === 'number') return lossless;
-  const numbers = Object.entries(lossless as object).filter(([, field]) => field instanceof JsonNumber);
-  return Object.fromEntries([...Object.entries(value as object), ...numbers]);
-}
-
 function parseForm(bytes: Buffer): FormFields {
+  limitSeparators(bytes, '&', MAX_FIELDS, 'fields');
   return toForm(new URLSearchParams(`&${bytes}`));
 }
 
@@ -100,9 +75,11 @@ function parseMultipart(bytes: Buffer, { contentType }: FastifyRequest): Promise
     const fail = (error: Error) => reject(new MultipartParseError(error.message));
     const fields: [string, unknown][] = [];
     try {
+      const boundary = boundaryOf(contentType);
+      limitSeparators(bytes, `--${boundary}`, MAX_PARTS, 'parts');
       const form = new Busboy({
-        headers: { 'content-type': contentType } as BusboyHeaders,
-        limits: { fieldSize: bytes.length },
+        headers: { 'content-type': `multipart/form-data; boundary=${JSON.stringify(boundary)}` } as BusboyHeaders,
+        limits: { fieldSize: bytes.length, headerSize: MAX_PART_HEADER },
         isPartAFile: (_name, _type, filename) => Boolean(filename),
       });
       form.on('field', (name, value) => fields.push([name, value]));
@@ -114,9 +91,18 @@ function parseMultipart(bytes: Buffer, { contentType }: FastifyRequest): Promise
       form.on('finish', () => resolve(toForm(fields)));
       form.end(bytes);
     } catch (error) {
-      fail(error as Error);
+      reject(error);
     }
   });
+}
+
+const BOUNDARY = /;\s*boundary=(?:"((?:[^"\\]|\\.)*)"|([^\s;"]+))/i;
+
+function boundaryOf(contentType: string): string {
+  const [, quoted, bare] = BOUNDARY.exec(contentType) ?? [];
+  const boundary = bare ?? quoted?.replace(/\\(.)/g, '$1');
+  if (!boundary) throw new MultipartParseError('Multipart: Boundary not found');
+  return boundary;
 }
 
 function toForm(fields: Iterable<[string, unknown]>): FormFields {

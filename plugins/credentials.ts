@@ -14,6 +14,10 @@ declare module 'fastify' {
     challenges: string[] | null;
     /** Why the scheme that the request used did not accept it. */
     refusal: unknown;
+    /** Verifies the credentials again; null until they are verified. */
+    verifyAgain: Scheme | null;
+    /** Whether the event loop has gone on since they were verified. */
+    isVerifiedBefore: boolean;
   }
 }
 
@@ -42,6 +46,15 @@ export default fp(
     fastify.decorateRequest('user', null as unknown as AuthUser);
     fastify.decorateRequest('challenges', null);
     fastify.decorateRequest('refusal', null);
+    fastify.decorateRequest('verifyAgain', null);
+    fastify.decorateRequest('isVerifiedBefore', false);
+    // Its body may have come long after its headers, and the credentials have ended in between.
+    fastify.addHook('preValidation', async (request, reply) => {
+      if (!request.verifyAgain || !request.isVerifiedBefore) return;
+      request.challenges = null;
+      request.refusal = null;
+      await request.verifyAgain(request, reply);
+    });
   },
   { name: 'credentials' },
 );
@@ -58,12 +71,12 @@ export type Scheme = (request: FastifyRequest, reply: FastifyReply) => Promise<v
  * A 401 carries its challenges as the `headers` of the error, which Fastify's own error handler sends.
  */
 export function defineScheme(challenge: string, findUser: (words: string[]) => Promise<AuthUser | undefined>): Scheme {
-  return async (request, reply) => {
+  return async function verify(request, reply) {
     try {
       const user = await findUser(request.headers.authorization?.split(/[ \t]+/) ?? []);
       if (user) {
         request.user = user;
-        if (reaches(user, request)) return;
+        if (reaches(user, request)) return noteVerified(request, verify);
         throw new PermissionDenied();
       }
     } catch (error) {
@@ -76,6 +89,16 @@ export function defineScheme(challenge: string, findUser: (words: string[]) => P
     else if (error.statusCode === undefined) reply.code(500);
     throw error;
   };
+}
+
+/** Notes by what the credentials were verified, where a body may come after them. */
+function noteVerified(request: FastifyRequest, verify: Scheme): void {
+  const { 'content-length': length = '0', 'transfer-encoding': coding } = request.headers;
+  if (length === '0' && coding === undefined) return;
+  request.verifyAgain ??= verify;
+  setImmediate(() => {
+    request.isVerifiedBefore = true;
+  });
 }
 
 function reaches({ credential: { scopes } }: AuthUser, { routeOptions }: FastifyRequest): boolean {

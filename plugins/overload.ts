@@ -7,6 +7,16 @@ declare module 'fastify' {
   interface FastifyInstance {
     /** How many requests this process has refused for its load; those that wait for a password's hash count elsewhere. */
     shedRequests: number;
+    /**
+     * Admits a request once more before its body is parsed, where that came in a later turn of the event loop than
+     * its headers: what it costs is spent now, and with that of all others whose bodies have come.
+     * @throws {Unavailable}
+     */
+    admitBody?(request: FastifyRequest): void;
+  }
+  interface FastifyRequest {
+    /** The turn of the event loop in which it was admitted; 0 before. */
+    admittedIn: number;
   }
   interface FastifyContextConfig {
     /** Whether the route answers however great the load. */
@@ -26,15 +36,24 @@ const BODY = JSON.stringify({ detail: new Unavailable().message });
  */
 export default fp(
   async (fastify) => {
-    const { admits, refuse } = createAdmission();
+    const { admits, turn, refuse } = createAdmission();
     const maxWaiting = WAITING_FOR_EACH_CONNECTION * fastify.config.DATABASE_POOL_SIZE;
     const isPoolFull = () => fastify.poolUse !== undefined && fastify.poolUse().waiting >= maxWaiting;
 
     fastify.decorate('shedRequests', 0);
+    fastify.decorateRequest('admittedIn', 0);
+    fastify.decorate('admitBody', (request) => {
+      if (request.admittedIn === turn() || request.routeOptions.config.always || admits()) return;
+      fastify.shedRequests++;
+      throw new Unavailable();
+    });
     fastify.addHook('onRequest', (request, reply, done) => {
       const { always, hashes } = request.routeOptions.config;
       const isQueueFull = hashes === true && isHashQueueFull();
-      if ((!isQueueFull && !isPoolFull() && admits()) || always) return done();
+      if ((!isQueueFull && !isPoolFull() && admits()) || always) {
+        request.admittedIn = turn();
+        return done();
+      }
       if (isQueueFull) countRefusedHash();
       else fastify.shedRequests++;
       // Not by an error, which is logged with its stack.

@@ -88,16 +88,20 @@ export class FormFields {
 const TRUE = new Set<unknown>([true, 1, ...'t T y Y yes Yes YES true True TRUE on On ON 1'.split(' ')]);
 const FALSE = new Set<unknown>([false, 0, ...'f F n N no No NO false False FALSE off Off OFF 0'.split(' ')]);
 
-// What Python's str.strip cuts off, which is not what String.prototype.trim does.
-const SPACE = '[\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]';
-const LEADING_SPACE = new RegExp(`^${SPACE}+`);
-const SPACE_CHARACTER = new RegExp(SPACE);
+// What Python's str.strip cuts off beside ASCII, which is not what String.prototype.trim does.
+const SPACES = new Set([0x85, 0xa0, 0x1680, 0x2028, 0x2029, 0x202f, 0x205f, 0x3000]);
+
+function isSpace(code: number): boolean {
+  if (code <= 0x20) return code >= 0x1c || (code >= 0x09 && code <= 0x0d);
+  return code > 0x7f && (SPACES.has(code) || (code >= 0x2000 && code <= 0x200a));
+}
 
 /** Cuts white space off both ends, in linear time. */
 export function trim(text: string): string {
-  let end = text.length;
-  while (end > 0 && SPACE_CHARACTER.test(text[end - 1] as string)) end--;
-  return text.slice(0, end).replace(LEADING_SPACE, '');
+  let [begin, end] = [0, text.length];
+  while (begin < end && isSpace(text.charCodeAt(begin))) begin++;
+  while (begin < end && isSpace(text.charCodeAt(end - 1))) end--;
+  return text.slice(begin, end);
 }
 
 type Normaliser = (value: unknown) => unknown;
@@ -150,8 +154,15 @@ function toDay(value: unknown): unknown {
   return year ? `${year}-${month?.padStart(2, '0')}-${day?.padStart(2, '0')}` : value;
 }
 
+// Of a text with words in it. A longer one is told that it is no list.
+const MAX_WORDS_LENGTH = 10_000;
+
+function splitWords(text: string): string[] {
+  return trim(text).split(/ +/).filter(Boolean);
+}
+
 function toWords(value: unknown): unknown {
-  const words = typeof value === 'string' ? trim(value).split(/ +/).filter(Boolean) : value;
+  const words = typeof value === 'string' && value.length <= MAX_WORDS_LENGTH ? splitWords(value) : value;
   // Of more words than these some are bad, and each is told.
   return Array.isArray(words) ? [...new Set(words)].slice(0, 100) : words;
 }

@@ -2,6 +2,8 @@
 export interface Admission {
   /** Whether a request may begin in this turn of the event loop. */
   admits(): boolean;
+  /** The number of the present turn. */
+  turn(): number;
   /** Runs the refusal of a request, whose time is then none of the others'. */
   refuse(answer: () => void): void;
 }
@@ -40,6 +42,7 @@ const EVENT_LOOP: EventLoop = {
  */
 export function createAdmission(eventLoop: EventLoop = EVENT_LOOP): Admission {
   let isTurn = false;
+  let turns = 0;
   let begin = eventLoop.active();
   let admitted = 0;
   let refusing = 0;
@@ -60,6 +63,7 @@ export function createAdmission(eventLoop: EventLoop = EVENT_LOOP): Admission {
     admitted = 0;
     refusing = 0;
     isTurn = true;
+    turns++;
     eventLoop.onTurnEnd(endTurn);
   }
 
@@ -73,6 +77,10 @@ export function createAdmission(eventLoop: EventLoop = EVENT_LOOP): Admission {
       if (admitted >= capacity) return false;
       admitted++;
       return true;
+    },
+    turn() {
+      if (!isTurn) beginTurn();
+      return turns;
     },
     refuse(answer) {
       const start = eventLoop.now();
