@@ -4,6 +4,8 @@ import { openDatabase, type PoolUse, type Prisma } from '../src/database/index.t
 declare module 'fastify' {
   interface FastifyInstance {
     prisma: Prisma;
+    /** Whether the database takes writes. Rejects where it does not answer. */
+    isWritable(): Promise<boolean>;
     /** The use of the pool of connections, where the database has one. */
     poolUse: (() => PoolUse) | undefined;
   }
@@ -12,9 +14,10 @@ declare module 'fastify' {
 /** Opens the configured database as `fastify.prisma` and closes it with the app. */
 export default fp(
   async (fastify) => {
-    const { prisma, migrated, poolUse, close } = await openDatabase(fastify.config);
+    const { prisma, migrated, isWritable, poolUse, close } = await openDatabase(fastify.config);
     for (const migration of migrated) fastify.log.info({ migration }, 'migration applied');
     fastify.decorate('prisma', prisma);
+    fastify.decorate('isWritable', isWritable);
     fastify.decorate('poolUse', poolUse);
     fastify.addHook('onClose', close);
   },

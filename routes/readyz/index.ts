@@ -5,7 +5,8 @@ import { answer, errors, Health } from '../../src/schemas.ts';
 const schema = {
   operationId: 'isReady',
   summary: 'Ask whether the service can answer',
-  description: 'It can while its database answers, its load is not too great, and it is not about to stop.',
+  description:
+    'It can while its database answers and takes writes, its load is not too great, and it is not about to stop.',
   tags: ['Health'],
   security: [],
   response: {
@@ -18,12 +19,12 @@ const routes: FastifyPluginAsyncTypebox = async (fastify) => {
   fastify.get('/', { schema }, async (request) => {
     if (fastify.isDraining) throw new Unavailable();
     try {
-      await fastify.prisma.$queryRaw`SELECT 1`;
+      if (await fastify.isWritable()) return { status: 'ok' };
+      request.log.error('database is read-only');
     } catch (error) {
       request.log.error({ err: error }, 'database does not answer');
-      throw new Unavailable();
     }
-    return { status: 'ok' };
+    throw new Unavailable();
   });
 };
 

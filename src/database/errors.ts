@@ -30,16 +30,24 @@ export const isMissing = (error: unknown) => hasCode(error, MISSING);
 const BROKEN = new Set<unknown>([
   'ECONNREFUSED',
   'ECONNRESET',
+  'ECONNABORTED',
   'EPIPE',
   'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
   'ENOTFOUND',
+  'EAI_AGAIN',
   'ENOENT',
   '57P01', // admin_shutdown
   '57P02', // crash_shutdown
   '57P03', // cannot_connect_now
+  '57P05', // idle_session_timeout
   '08000',
+  '08001',
   '08003',
+  '08004',
   '08006',
+  '08P01', // what pgbouncer says where it has no server
   'P1001',
   'P1002',
   'P1017',
@@ -64,25 +72,47 @@ const NO_ROOM_FOR_INDEX = 'SQLITE_IOERR_SHMSIZE';
 /** Whether SQLite found no room on the disk. */
 export const isDiskFull = (error: unknown) => hasCode(error, new Set(['SQLITE_FULL', NO_ROOM_FOR_INDEX]));
 
-const BUSY = new Set<unknown>([
-  'SQLITE_BUSY', // another process holds the lock
-  'SQLITE_BUSY_SNAPSHOT',
-  'SQLITE_FULL', // the disk is
-  'SQLITE_IOERR_WRITE',
-  'SQLITE_IOERR_FSYNC',
-  NO_ROOM_FOR_INDEX,
-  '53100', // disk_full
-  '53300', // too_many_connections
-  '55P03', // lock_not_available
-  '57014', // query_canceled: the statement took too long
-  '40001', // serialization_failure
-  '40P01', // deadlock_detected
-  '25P03', // idle_in_transaction_session_timeout
-  'P1008', // Prisma: timeout
-  'P2024',
-  'P2028',
-  'P2034',
+/**
+ * The classes of SQLSTATE (PostgreSQL's documentation, appendix A) by which the database is not there or cannot be
+ * used now. By all other classes the statement is at fault.
+ */
+export const UNUSABLE_CLASSES: Record<string, string> = {
+  '08': 'connection exception',
+  '25': 'invalid transaction state, such as a server that is read-only since a failover',
+  '26': 'invalid SQL statement name, such as one that a pooler does not know',
+  '28': 'invalid authorization',
+  '3D': 'the database does not exist',
+  '3F': 'the schema does not exist',
+  '40': 'transaction rollback, such as a deadlock',
+  '53': 'insufficient resources',
+  '55': 'object not in prerequisite state, such as a lock that is not available',
+  '57': 'operator intervention, such as a statement that took too long',
+  '58': 'system error',
+  F0: 'configuration file error',
+  P1: "Prisma's own words for a server that it cannot use",
+  XX: 'internal error, such as data that is corrupted',
+};
+
+// Of the classes that are the statement's fault, and of Prisma.
+const UNUSABLE_CODES = new Set<unknown>([
+  '42501', // insufficient_privilege
+  '42P01', // undefined_table
+  'P2021', // Prisma: a table does not exist
+  'P2024', // Prisma: no connection in time
+  'P2028', // Prisma: a transaction ended
+  'P2034', // Prisma: a deadlock
+  'P2037', // Prisma: too many connections
 ]);
+// SQLite's result codes (https://sqlite.org/rescode.html), and the connection's to PostgreSQL by TLS.
+const UNUSABLE_FAMILY =
+  /^(SQLITE_(BUSY|LOCKED|FULL|IOERR|CANTOPEN|READONLY|PERM|CORRUPT|NOTADB|PROTOCOL|NOMEM)|ERR_(TLS|SSL)_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/;
+
+function isUnusable(given: unknown): boolean {
+  const code = String(given);
+  const isSqlstate = /^[0-9A-Z]{5}$/.test(code);
+  return UNUSABLE_CODES.has(code) || UNUSABLE_FAMILY.test(code) || (isSqlstate && code.slice(0, 2) in UNUSABLE_CLASSES);
+}
+
 const BUSY_MESSAGE = /^(timeout exceeded when trying to connect|Query read timeout)/;
 
 /** What the database's driver says of its fault, for the person at the console; undefined for any other error. */
@@ -96,13 +126,15 @@ export function describeFault(error: unknown): string | undefined {
 function findDriverError(error: unknown): DatabaseError | undefined {
   if (typeof error !== 'object' || error === null) return undefined;
   const { code, originalCode, cause, meta } = error as DatabaseError;
-  if (originalCode || /^(SQLITE_\w+|\d[0-9A-Z]{4})$/.test(String(code))) return error;
+  if (originalCode || /^(SQLITE_\w+|(\d[0-9A-Z]|F0|XX)[0-9A-Z]{3})$/.test(String(code))) return error;
   return findDriverError(cause) ?? findDriverError(meta?.driverAdapterError);
 }
 
 /** Whether the database could not answer now and may do so soon. */
 export function isUnavailable(error: unknown): boolean {
   return (
-    isBrokenConnection(error) || hasCode(error, BUSY) || BUSY_MESSAGE.test((error as DatabaseError)?.message ?? '')
+    isBrokenConnection(error) ||
+    codesOf(error).some(isUnusable) ||
+    BUSY_MESSAGE.test((error as DatabaseError)?.message ?? '')
   );
 }

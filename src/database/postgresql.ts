@@ -65,6 +65,7 @@ export async function openPostgresql(config: Config, { migrate = false }): Promi
     return {
       prisma: extend(client, prepareStatements(pool, reads, config.DATABASE_NAMED_STATEMENTS)),
       migrated,
+      isWritable: async () => (await pool.query(IS_WRITABLE)).rows[0].writable,
       poolUse: () => ({
         total: pool.totalCount,
         idle: pool.idleCount,
@@ -80,6 +81,8 @@ export async function openPostgresql(config: Config, { migrate = false }): Promi
     throw error;
   }
 }
+
+const IS_WRITABLE = "SELECT current_setting('transaction_read_only') = 'off' AS writable";
 
 /** Nothing was applied; throws where something should be. */
 async function checkMigrations(pool: Pool): Promise<[]> {

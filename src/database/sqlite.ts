@@ -72,6 +72,7 @@ export function openSqlite(url: string): Database {
     return {
       prisma,
       migrated,
+      isWritable: async () => (await client.$queryRaw<unknown[]>`SELECT 1`).length === 1,
       async close() {
         await client.$disconnect();
         connection.close();

@@ -6,6 +6,8 @@ export interface Database {
   prisma: Prisma;
   /** The migrations that were applied on opening. */
   migrated: string[];
+  /** Whether it takes writes; a server may be there and take none, as after a failover. Rejects where it does not answer. */
+  isWritable(): Promise<boolean>;
   /** Of a provider that has a pool. */
   poolUse?(): PoolUse;
   close(): Promise<void>;
