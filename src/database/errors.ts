@@ -67,6 +67,11 @@ export function isUnprepared(error: unknown): boolean {
   return hasCode(error, UNPREPARED);
 }
 
+const LOCKED = new Set<unknown>(['SQLITE_BUSY', 'SQLITE_BUSY_SNAPSHOT', 'SQLITE_BUSY_RECOVERY', 'SQLITE_LOCKED']);
+
+/** Whether another process holds the lock on the SQLite file. */
+export const isLocked = (error: unknown) => hasCode(error, LOCKED);
+
 const NO_ROOM_FOR_INDEX = 'SQLITE_IOERR_SHMSIZE';
 
 /** Whether SQLite found no room on the disk. */

@@ -1,7 +1,11 @@
 import type { Mutex } from 'async-mutex';
 import type Sqlite from 'better-sqlite3';
+import { isLocked } from './errors.ts';
+import { LOCK_RETRY_MS, LOCK_TIMEOUT_MS } from './locks.ts';
 
 interface Waiting {
+  /** when it came, by `performance.now()` */
+  since: number;
   run(): unknown;
   resolve(result: never): void;
   reject(error: unknown): void;
@@ -25,21 +29,30 @@ export function groupWrites(
   const commit = connection.prepare('COMMIT');
   const rollback = connection.prepare('ROLLBACK');
   let waiting: Waiting[] = [];
-  let waitingSince = 0;
 
   return (run) =>
     new Promise((resolve, reject) => {
-      if (waiting.push({ run, resolve, reject }) > 1) return;
-      waitingSince = performance.now();
-      setImmediate(gather, 0);
+      if (waiting.push({ since: performance.now(), run, resolve, reject }) === 1) setImmediate(gather, 0);
     });
 
   /** A group is complete when a turn of the event loop brings no more writes to it. */
   function gather(before: number): void {
-    const isGrowing = waiting.length > before && performance.now() - waitingSince < MAX_WAIT_MS;
+    const isGrowing = waiting.length > before && performance.now() - (waiting[0]?.since ?? 0) < MAX_WAIT_MS;
     if (isGrowing) setImmediate(gather, waiting.length);
-    else if (turns.isLocked()) turns.runExclusive(runGroup);
+    else take();
+  }
+
+  function take(): void {
+    if (turns.isLocked()) turns.runExclusive(runGroup);
     else runGroup();
+  }
+
+  /** Has a group wait that met the lock of another process, without those that have waited long enough. */
+  function takeLater(group: Waiting[], error: unknown): void {
+    const latest = performance.now() - LOCK_TIMEOUT_MS;
+    for (const { since, reject } of group) if (since <= latest) reject(error);
+    waiting = [...group.filter(({ since }) => since > latest), ...waiting];
+    if (waiting.length > 0) setTimeout(take, LOCK_RETRY_MS);
   }
 
   function runGroup(): void {
@@ -47,6 +60,12 @@ export function groupWrites(
     waiting = [];
     try {
       begin.run();
+    } catch (error) {
+      if (isLocked(error)) takeLater(group, error);
+      else for (const { reject } of group) reject(error);
+      return;
+    }
+    try {
       const answers = group.map(runOne);
       commit.run();
       onCommit();

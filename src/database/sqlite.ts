@@ -6,6 +6,7 @@ import { makeDirectoryOf } from '../files.ts';
 import { extend } from './extend.ts';
 import { PrismaClient } from './generated/sqlite/client.ts';
 import { groupWrites } from './group-commit.ts';
+import { LOCK_TIMEOUT_MS, untilUnlocked } from './locks.ts';
 import {
   type AppliedMigration,
   findNextMigration,
@@ -49,7 +50,6 @@ import { makeWordFinder } from './words.ts';
 // system keeps the file's pages, too; of its own, a connection keeps 4 MB and not better-sqlite3's 16.
 const PRAGMAS =
   'PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA cache_size = -4000;';
-const BUSY_TIMEOUT_MS = 2000;
 
 /**
  * Opens the SQLite file of a `file:` URL; makes it, and brings it to this version, where needed.
@@ -59,14 +59,16 @@ const BUSY_TIMEOUT_MS = 2000;
 export function openSqlite(url: string): Database {
   const path = databasePath(url);
   makeDirectoryOf(path);
-  const connection = new Sqlite(path, { timeout: BUSY_TIMEOUT_MS });
+  const connection = new Sqlite(path, { timeout: LOCK_TIMEOUT_MS });
   try {
     connection.exec(PRAGMAS);
     const migrated = migrateSqlite(connection);
+    // From here on nothing may hold the event loop.
+    connection.pragma('busy_timeout = 0');
     const turns = new Mutex();
     const reads = trustReads(connection);
     const client = new PrismaClient({
-      adapter: inTurn(new PrismaBetterSqlite3({ url: path, timeout: BUSY_TIMEOUT_MS }), turns, reads.forget),
+      adapter: inTurn(new PrismaBetterSqlite3({ url: path, timeout: 0 }), turns, reads.forget),
     });
     const prisma = extend(client, prepareStatements(connection, turns, reads));
     return {
@@ -94,13 +96,20 @@ function inTurn(factory: PrismaBetterSqlite3, turns: Mutex, onCommit: () => void
   const connect = factory.connect.bind(factory);
   factory.connect = async () => {
     const adapter = await connect();
-    await adapter.executeScript(PRAGMAS);
+    await untilUnlocked(() => adapter.executeScript(PRAGMAS));
     const queryRaw = adapter.queryRaw.bind(adapter);
     const executeRaw = adapter.executeRaw.bind(adapter);
     const startTransaction = adapter.startTransaction.bind(adapter);
-    adapter.queryRaw = (query) => turns.runExclusive(() => queryRaw(query).finally(onCommit));
-    adapter.executeRaw = (query) => turns.runExclusive(() => executeRaw(query).finally(onCommit));
-    adapter.startTransaction = async (isolationLevel) => {
+    adapter.queryRaw = (query) => alone(() => queryRaw(query).finally(onCommit));
+    adapter.executeRaw = (query) => alone(() => executeRaw(query).finally(onCommit));
+    adapter.startTransaction = (isolationLevel) => untilUnlocked(() => begin(isolationLevel));
+    return adapter;
+
+    function alone<Result>(run: () => Promise<Result>): Promise<Result> {
+      return untilUnlocked(() => turns.runExclusive(run));
+    }
+
+    async function begin(isolationLevel: Parameters<typeof startTransaction>[0]) {
       const release = await turns.acquire();
       const transaction = await startTransaction(isolationLevel).catch((error) => {
         release();
@@ -118,8 +127,7 @@ function inTurn(factory: PrismaBetterSqlite3, turns: Mutex, onCommit: () => void
         throw error;
       }
       return transaction;
-    };
-    return adapter;
+    }
   };
   return factory;
 }

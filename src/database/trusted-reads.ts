@@ -1,4 +1,6 @@
 import type Sqlite from 'better-sqlite3';
+import { isLocked } from './errors.ts';
+import { untilUnlocked } from './locks.ts';
 
 // What has been begun is finished before more is, lest it all lie in memory at once.
 const MAX_WAITING = 32;
@@ -65,6 +67,15 @@ export function trustReads(connection: Sqlite.Database): TrustedReads {
     find: () => Value,
     size: (value: Value) => number = () => 100,
   ): Promise<Value> {
+    try {
+      return await readNow(key, find, size);
+    } catch (error) {
+      if (!isLocked(error)) throw error;
+      return untilUnlocked(() => readNow(key, find, size));
+    }
+  }
+
+  async function readNow<Value>(key: string, find: () => Value, size: (value: Value) => number): Promise<Value> {
     if (!isChecked) await arrive();
     if (known.has(key)) return known.get(key) as Value;
     const value = find();
