@@ -150,9 +150,9 @@ export async function flushExpiredSessions(prisma: Prisma, lifetimes: Lifetimes)
 
 const FORMER_IS_GOOD_FOR = 10;
 
-/** Whether a `jti` is the one before the present, and was replaced just now. */
+/** Whether a `jti` is the one before the present, and was replaced just now. The clock may have been set back since. */
 function isFormer({ previousJti, refreshedAt }: Session, jti: string): boolean {
-  return previousJti === jti && refreshedAt !== null && now() - toSeconds(refreshedAt) <= FORMER_IS_GOOD_FOR;
+  return previousJti === jti && refreshedAt !== null && Math.abs(now() - toSeconds(refreshedAt)) <= FORMER_IS_GOOD_FOR;
 }
 
 /** A rightly signed refresh token that is not the present one: where there was a former one, it is that, or a copy. */

@@ -10,6 +10,9 @@ const PAUSE_MS = 1000;
  * Rejects where a process ends before it listens: the next one would, too.
  */
 export async function startWorkers(count: number, log: FastifyBaseLogger): Promise<() => Promise<void>> {
+  // Each takes its connections itself. Where the first process hands them out, those that are on their way to a
+  // worker as it is killed are never answered nor closed.
+  cluster.schedulingPolicy = cluster.SCHED_NONE;
   let isStopping = false;
   const starting = new Set<Worker>();
 

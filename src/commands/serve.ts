@@ -86,18 +86,23 @@ async function openMetrics(config: Config, log: FastifyBaseLogger, own?: Metrics
   return close;
 }
 
-/** Has the process end in order on a signal, and with a line in the log on a fault. */
+/** Has the process end in order on a signal, however often that comes, and with a line in the log on a fault. */
 function endWith(config: Config, log: FastifyBaseLogger, stop: () => Promise<void>) {
-  const skip = cluster.isWorker ? [...SIGNALS] : [];
-  const { close } = closeWithGrace({ delay: config.SHUTDOWN_DELAY + 30_000, logger: log, skip }, async ({ err }) => {
+  const delay = config.SHUTDOWN_DELAY + 30_000;
+  const { close } = closeWithGrace({ delay, logger: log, skip: [...SIGNALS] }, async ({ err }) => {
     if (err) log.fatal({ err }, 'stopped by a fault');
     else await stop();
   });
-  if (!cluster.isWorker) return;
+  let isEnding = false;
+  const end = () => {
+    if (!isEnding) close();
+    isEnding = true;
+  };
   // Terminals and supervisors send a signal to all processes; a worker ends when the first one says so.
-  for (const signal of SIGNALS) process.on(signal, () => {});
+  for (const signal of SIGNALS) process.on(signal, cluster.isWorker ? () => {} : end);
+  if (!cluster.isWorker) return;
   process.on('message', (message) => {
-    if (message === 'stop') close();
+    if (message === 'stop') end();
   });
 }
 
