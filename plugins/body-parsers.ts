@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 import { parseJson } from '../src/bodies/json.ts';
-import { limitSeparators, MAX_FIELDS, MAX_PARTS } from '../src/bodies/limits.ts';
+import { countUpTo, limit, MAX_FIELDS, MAX_PARTS } from '../src/bodies/limits.ts';
 import { MultipartParseError, UnsupportedMediaType } from '../src/errors.ts';
 import { FormFields } from '../src/fields.ts';
 import { BODY_TYPES } from '../src/schemas.ts';
@@ -65,18 +65,19 @@ function refuseType(_bytes: Buffer, { contentType }: FastifyRequest): never {
 }
 
 function parseForm(bytes: Buffer): FormFields {
-  limitSeparators(bytes, '&', MAX_FIELDS, 'fields');
+  limit(countUpTo(MAX_FIELDS, bytes, '&') + 1, MAX_FIELDS, 'fields');
   return toForm(new URLSearchParams(`&${bytes}`));
 }
 
 /** Files are fields that hold no text. */
 function parseMultipart(bytes: Buffer, { contentType }: FastifyRequest): Promise<FormFields> {
+  const boundary = boundaryOf(contentType);
+  // Before each part and after the last.
+  limit(countUpTo(MAX_PARTS + 1, bytes, `--${boundary}`) - 1, MAX_PARTS, 'parts');
   return new Promise((resolve, reject) => {
     const fail = (error: Error) => reject(new MultipartParseError(error.message));
     const fields: [string, unknown][] = [];
     try {
-      const boundary = boundaryOf(contentType);
-      limitSeparators(bytes, `--${boundary}`, MAX_PARTS, 'parts');
       const form = new Busboy({
         headers: { 'content-type': `multipart/form-data; boundary=${JSON.stringify(boundary)}` } as BusboyHeaders,
         limits: { fieldSize: bytes.length, headerSize: MAX_PART_HEADER },
@@ -91,7 +92,7 @@ function parseMultipart(bytes: Buffer, { contentType }: FastifyRequest): Promise
       form.on('finish', () => resolve(toForm(fields)));
       form.end(bytes);
     } catch (error) {
-      reject(error);
+      fail(error as Error);
     }
   });
 }

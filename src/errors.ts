@@ -40,7 +40,7 @@ export const MultipartParseError = createError<[string]>(
   'Multipart form parse error - %s',
   400,
 );
-export const BodyTooComplex = createError<[string]>('TODO_BODY_TOO_COMPLEX', 'Request body has %s.', 400);
+export const BodyTooComplex = createError<[string]>('TODO_BODY_TOO_COMPLEX', 'Request body has more than %s.', 400);
 export const BadIdempotencyKey = createError(
   'TODO_BAD_IDEMPOTENCY_KEY',
   'Idempotency-Key must be 1 to 255 printable ASCII characters, in quotation marks where they hold space, comma, quotation mark or backslash.',

@@ -49,6 +49,7 @@ const file = (name: string, filename: string, content = 'x'): [string, string] =
 type Row = [what: string, type: string, body: string | Buffer, status: number, answer: unknown];
 
 const nested = (levels: number, rest = '') => `{"a": ${'['.repeat(levels)}${']'.repeat(levels)}${rest}}`;
+const tooMany = (what: string) => ({ detail: `Request body has more than ${what}.` });
 const list = (type: string) => ({ non_field_errors: [`Invalid data. Expected a dictionary, but got ${type}.`] });
 
 const JSON_ROWS: Row[] = [
@@ -71,8 +72,17 @@ const JSON_ROWS: Row[] = [
   ['constructor', JSON_TYPE, '{"constructor": {"prototype": {"polluted": 1}}, "n": 1}', 200, {}],
   ['toString', JSON_TYPE, '{"toString": 1, "hasOwnProperty": 2, "text": "a"}', 200, { text: 'a' }],
   ['an empty key', JSON_TYPE, '{"": 1, "text": "a"}', 200, { text: 'a' }],
-  ['100,000 levels of an unknown field', JSON_TYPE, nested(100_000), 200, {}],
-  ['100,000 levels of a list', JSON_TYPE, `${'['.repeat(100_000)}${']'.repeat(100_000)}`, 400, list('list')],
+  ['as many levels as may be', JSON_TYPE, nested(99, ', "text": 1.0'), 200, { text: '1.0' }],
+  ['a level more', JSON_TYPE, nested(100, ', "text": 1.0'), 400, tooMany('100 levels')],
+  ['100,000 levels of a list', JSON_TYPE, `${'['.repeat(100_000)}${']'.repeat(100_000)}`, 400, tooMany('100 levels')],
+  ['100,000 levels, none closed', JSON_TYPE, '['.repeat(100_000), 400, tooMany('100 levels')],
+  ['brackets in text', JSON_TYPE, `{"text": "${'[{\\",'.repeat(1000)}"}`, 200, { text: '[{",'.repeat(1000) }],
+  ['as many fields as may be', JSON_TYPE, `{${'"a": 1, '.repeat(999)}"text": "a"}`, 200, { text: 'a' }],
+  ['a field more', JSON_TYPE, `{${'"a": 1, '.repeat(1000)}"text": "a"}`, 400, tooMany('1000 fields')],
+  ['33,000 numbers', JSON_TYPE, `{${'"0":0,'.repeat(33_000)}"0":0}`, 400, tooMany('1000 fields')],
+  ['a list of 1000 items', JSON_TYPE, `{"a": [${'1,'.repeat(999)}1]}`, 400, tooMany('1000 fields')],
+  ['an escaped name of a number', JSON_TYPE, '{"te\\u0078t": 1.0}', 200, { text: '1.0' }],
+  ['white space around a number', JSON_TYPE, '{"text" :\r\n\t 1.0\t}', 200, { text: '1.0' }],
   ['an empty list', JSON_TYPE, '[]', 400, list('list')],
   ['a list of numbers', JSON_TYPE, '[1]', 400, list('list')],
   ['a list of objects', JSON_TYPE, '[{"text": "a"}]', 400, list('list')],
@@ -136,8 +146,8 @@ const MALFORMED_JSON: [string, string | Buffer][] = [
   ['UTF-8 cut short', Buffer.from('{"text": "é').subarray(0, -1)],
   ['a surrogate in UTF-8', Buffer.from([...Buffer.from('{"text": "'), 0xed, 0xa0, 0x80, ...Buffer.from('"}')])],
   ['UTF-16', Buffer.from('{"text": "a"}', 'utf16le')],
-  ['100,000 levels, none closed', '['.repeat(100_000)],
-  ['100,000 objects, none closed', '{"a":'.repeat(100_000)],
+  ['99 levels, none closed', '['.repeat(99)],
+  ['99 objects, none closed', '{"a":'.repeat(99)],
 ];
 
 const FORM_ROWS: Row[] = [
@@ -150,6 +160,8 @@ const FORM_ROWS: Row[] = [
   ['a name without a value', FORM_TYPE, 'text', 200, { text: '' }],
   ['equals signs in the value', FORM_TYPE, 'text=a=b==', 200, { text: 'a=b==' }],
   ['a semicolon does not separate', FORM_TYPE, 'text=a;flag=on', 200, { text: 'a;flag=on' }],
+  ['as many fields as may be', FORM_TYPE, `${'a&'.repeat(999)}text=a`, 200, { text: 'a' }],
+  ['a field more', FORM_TYPE, `${'a&'.repeat(1000)}text=a`, 400, tooMany('1000 fields')],
   ['empty pairs', FORM_TYPE, '&&text=a&&=&', 200, { text: 'a' }],
   ['no pair at all', FORM_TYPE, '&', 200, {}],
   ['an escaped name', FORM_TYPE, '%74ext=a', 200, { text: 'a' }],
@@ -176,6 +188,20 @@ const MULTIPART_ROWS: Row[] = [
     multipart(field('text', 'a'), field('text', 'b')),
     200,
     { text: 'b' },
+  ],
+  [
+    'as many parts as may be',
+    MULTIPART_TYPE,
+    multipart(...Array.from({ length: 100 }, () => field('text', 'a'))),
+    200,
+    { text: 'a' },
+  ],
+  [
+    'a part more',
+    MULTIPART_TYPE,
+    multipart(...Array.from({ length: 101 }, () => field('text', 'a'))),
+    400,
+    tooMany('100 parts'),
   ],
   ['no part at all', MULTIPART_TYPE, multipart(), 200, {}],
   ['a blank field', MULTIPART_TYPE, multipart(field('text', '')), 200, { text: '' }],
@@ -287,12 +313,6 @@ test('bodies of every type', async (t) => {
       assert.match(answer.body.detail, /^JSON parse error - ./);
     });
   }
-
-  await t.test('100,000 levels beside a number: read or refused', async () => {
-    const answer = await post({ body: nested(100_000, ', "text": 1.0') }, JSON_TYPE);
-    if (answer.status === 200) assert.deepEqual(answer.body, { text: '1.0' });
-    else assert.match(answer.body.detail, /^JSON parse error - ./);
-  });
 
   for (const [what, type, sent] of BAD_MULTIPART) {
     await t.test(`malformed multipart: ${what}`, async () => {
