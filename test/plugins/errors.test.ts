@@ -143,3 +143,26 @@ test('while another process holds the lock, writes are 503 and reads go on', { s
   other.exec('ROLLBACK');
   assert.equal((await service.send('POST', '/api/v1/todo/', { authorization, json: { title: 'a' } })).status, 201);
 });
+
+test('a write waits for the lock of another process, and holds up nobody', { skip }, async (t) => {
+  const service = await build(t);
+  await addUser(service, 'paul');
+  const { token } = await logIn(service, 'paul');
+  const other = new Sqlite(databasePath(service.app.config.DATABASE_URL));
+  t.after(() => other.close());
+  other.exec('BEGIN IMMEDIATE');
+  const answered: string[] = [];
+  const ask = async (what: string, ...request: Parameters<typeof service.send>) => {
+    const { status } = await service.send(...request);
+    answered.push(what);
+    return status;
+  };
+  const writes = [
+    ask('a todo', 'POST', '/api/v1/todo/', { authorization: `Token ${token}`, json: { title: 'a' } }),
+    ask('a login', 'POST', '/api/jwt/token/', { json: { username: 'paul', password: PASSWORD } }),
+  ];
+  for (let i = 0; i < 5; i++) assert.equal(await ask('health', 'GET', '/healthz'), 200);
+  assert.deepEqual(new Set(answered), new Set(['health']));
+  other.exec('ROLLBACK');
+  assert.deepEqual(await Promise.all(writes), [201, 200]);
+});

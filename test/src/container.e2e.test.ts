@@ -174,6 +174,12 @@ test('nginx before two replicas', { skip: !hasNginx && 'nginx is not on PATH' },
       ['GET / HTTP/1.1\r\nHost: a\r\nHost: b', 400, 'Malformed request.'],
       [`GET /${'a'.repeat(17_000)} HTTP/1.1\r\nHost: a`, 414, 'URL is too long.'],
       [`GET / HTTP/1.1\r\nHost: a\r\nX: ${'a'.repeat(17_000)}`, 431, 'Request headers are too large.'],
+      ['TRACE / HTTP/1.1\r\nHost: a', 405, 'Method "TRACE" not allowed.'],
+      ['GET / HTTP/9.9\r\nHost: a', 400, 'Malformed request.'],
+      ['POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip', 400, 'Malformed request.'],
+      ['GET /.nginx/slow HTTP/1.1\r\nHost: a', 404, 'Not found.'],
+      ['GET /.nginx/nothing HTTP/1.1\r\nHost: a', 404, 'Not found.'],
+      ['GET /nothing HTTP/1.0', 404, 'Not found.'],
     ] as const) {
       const socket = connect(port, '127.0.0.1');
       socket.write(`${lines}\r\nConnection: close\r\n\r\n`);
