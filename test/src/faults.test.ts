@@ -4,8 +4,21 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 import { buildApp } from '../../src/app.ts';
 import { openDatabase } from '../../src/database/index.ts';
-import { type Answer, addUser, configure, isOnPostgresql, logIn, send, type TestApp, until } from '../helper.ts';
+import {
+  type Answer,
+  addUser,
+  configure,
+  isOnPostgresql,
+  logIn,
+  PASSWORD,
+  send,
+  type TestApp,
+  until,
+} from '../helper.ts';
 import { startPostgresql, type TestServer } from '../postgresql.ts';
+
+const DROP_OTHERS =
+  'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname IS NOT NULL';
 
 /** What the service answers while PostgreSQL, one that is its own here, fails it. */
 describe('faults of PostgreSQL', { skip: !isOnPostgresql && 'this run is on SQLite' }, () => {
@@ -68,9 +81,7 @@ describe('faults of PostgreSQL', { skip: !isOnPostgresql && 'this run is on SQLi
 
   test('connections that were killed are replaced', async () => {
     await Promise.all([list(), list(), list(), list()]);
-    await execute(
-      'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname IS NOT NULL',
-    );
+    await execute(DROP_OTHERS);
     for (const answer of await Promise.all([list(), list(), list(), list()])) assert.equal(answer.status, 200);
     assert.equal((await create('after it')).status, 201);
   });
@@ -85,10 +96,25 @@ describe('faults of PostgreSQL', { skip: !isOnPostgresql && 'this run is on SQLi
     assert.equal((await list()).status, 200);
   });
 
-  async function execute(sql: string) {
+  test('a server that takes no writes is not ready, and refuses them, and reads go on', async () => {
+    await execute('ALTER DATABASE postgres SET default_transaction_read_only = on', DROP_OTHERS);
+    isUnavailable(await create('while it is read-only'));
+    isUnavailable(await service.send('POST', '/api/token', { json: { username: 'paul', password: PASSWORD } }));
+    isUnavailable(await service.send('GET', '/readyz'));
+    assert.equal((await list()).status, 200);
+    await execute(
+      'SET default_transaction_read_only = off',
+      'ALTER DATABASE postgres RESET default_transaction_read_only',
+      DROP_OTHERS,
+    );
+    await until('it is ready', async () => (await service.send('GET', '/readyz')).status === 200);
+    assert.equal((await create('when it takes them again')).status, 201);
+  });
+
+  async function execute(...statements: string[]) {
     const client = new Client(server.url);
     await client.connect();
-    await client.query(sql);
+    for (const statement of statements) await client.query(statement);
     await client.end();
   }
 });
