@@ -1,9 +1,10 @@
 import type { FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
+import { parseForm, toForm } from '../src/bodies/form.ts';
 import { parseJson } from '../src/bodies/json.ts';
-import { countUpTo, limit, MAX_FIELDS, MAX_PARTS } from '../src/bodies/limits.ts';
+import { countUpTo, limit, MAX_PARTS } from '../src/bodies/limits.ts';
 import { MultipartParseError, UnsupportedMediaType } from '../src/errors.ts';
-import { FormFields } from '../src/fields.ts';
+import type { FormFields } from '../src/fields.ts';
 import { BODY_TYPES } from '../src/schemas.ts';
 import { Busboy, type BusboyHeaders } from '../src/vendor/busboy.ts';
 
@@ -64,11 +65,6 @@ function refuseType(_bytes: Buffer, { contentType }: FastifyRequest): never {
   throw new UnsupportedMediaType(contentType);
 }
 
-function parseForm(bytes: Buffer): FormFields {
-  limit(countUpTo(MAX_FIELDS, bytes, '&') + 1, MAX_FIELDS, 'fields');
-  return toForm(new URLSearchParams(`&${bytes}`));
-}
-
 /** Files are fields that hold no text. */
 function parseMultipart(bytes: Buffer, { contentType }: FastifyRequest): Promise<FormFields> {
   const boundary = boundaryOf(contentType);
@@ -104,10 +100,4 @@ function boundaryOf(contentType: string): string {
   const boundary = bare ?? quoted?.replace(/\\(.)/g, '$1');
   if (!boundary) throw new MultipartParseError('Multipart: Boundary not found');
   return boundary;
-}
-
-function toForm(fields: Iterable<[string, unknown]>): FormFields {
-  const form = new FormFields();
-  for (const [name, value] of fields) Object.defineProperty(form, name, { value, configurable: true });
-  return form;
 }

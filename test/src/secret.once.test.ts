@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import fs, { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { ConfigError, loadConfig } from '../../src/config.ts';
@@ -41,6 +42,22 @@ test('processes that make it at once get the same', async (t) => {
   );
   const secret = readFileSync(path, 'utf8');
   for (const result of outcomes) assert.deepEqual(result, { code: 0, stdout: secret, stderr: '' });
+  assert.deepEqual(readdirSync(join(path, '..')), ['secret.key']);
+});
+
+test('one that another process makes in the same moment is taken', (t) => {
+  const path = join(temporaryDirectory(t), 'secret.key');
+  const link = fs.linkSync;
+  const { mock } = t.mock.method(fs, 'linkSync', (from: string, to: string) => {
+    writeFileSync(path, SECRET_KEY);
+    link(from, to);
+  });
+  syncBuiltinESMExports();
+  t.after(() => {
+    mock.restore();
+    syncBuiltinESMExports();
+  });
+  assert.equal(readOrCreateSecret(path), SECRET_KEY);
   assert.deepEqual(readdirSync(join(path, '..')), ['secret.key']);
 });
 
