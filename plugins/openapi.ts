@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import fp from 'fastify-plugin';
+import { MAX_FIELDS, MAX_LEVELS, MAX_PARTS } from '../src/bodies/limits.ts';
 import { version } from '../src/package.ts';
 import { errors } from '../src/schemas.ts';
 import swagger from '../src/vendor/swagger.ts';
@@ -83,7 +84,8 @@ const DESCRIPTION = `For clients of a Django REST Framework service and any othe
   \`Authorization: Bearer <access JWT>\` (from \`POST /api/jwt/token\`): the same routes accept both.
 - **Paths** answer with and without a trailing slash.
 - **Bodies** are read as JSON, URL-encoded or multipart forms; an empty one counts as \`{}\`, and fields
-  that no schema names are ignored.
+  that no schema names are ignored. A body has at most 256 KiB, ${MAX_FIELDS} fields and items of lists, ${MAX_LEVELS}
+  levels and ${MAX_PARTS} parts; more is 413 or 400.
 - **Methods** that a path does not have are answered with 405, \`OPTIONS\` with 200, both with the header
   \`Allow\`, which lists those it has. \`HEAD\` answers as \`GET\` does, without a body.
 - **Every answer** has the id of its request as the header \`X-Request-Id\`; quote it when you report a fault.`;

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import fp from 'fastify-plugin';
+import { Unavailable } from '../src/errors.ts';
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -13,9 +14,12 @@ const EVERY_MS = 500;
 const MAX_WAIT_MS = 120_000;
 const GRACE_MS = 5_000;
 const MIN_BYTES_PER_SECOND = 4096;
-// So many bytes may wait for the clients of one address, and for all of them.
+// So many bytes may wait for the clients of one address, and for all of them. More is refused, and the slowest of
+// those that have waited for a second are closed.
 const MAX_FOR_ADDRESS = 16 * 2 ** 20;
 const MAX_FOR_ALL = 64 * 2 ** 20;
+const CLOSED_AFTER_MS = 1_000;
+const SMALL_BYTES = 4096;
 
 interface Reader {
   socket: Socket;
@@ -30,38 +34,67 @@ interface Reader {
 }
 
 /**
- * Closes the connections of clients that read their answers too slowly. Where too many bytes wait to be read, the
- * slowest are closed first.
+ * Closes the connections of clients that read their answers too slowly. Where too many bytes wait to be read, more
+ * requests are refused, and the slowest clients are closed first.
  */
 export default fp(
   async (fastify) => {
     const readers = new Map<Socket, Reader>();
+    // At most so many bytes wait: what was sent since the last look may have been read.
+    let forAll = 0;
+    let forAddress = new Map<string, number>();
     const timer = setInterval(look, EVERY_MS).unref();
     fastify.decorate('closedReaders', 0);
     fastify.addHook('onClose', async () => clearInterval(timer));
+    fastify.addHook('onRequest', (request, _reply, done) => {
+      const isTooMuch = () => forAll > MAX_FOR_ALL || (forAddress.get(request.ip) ?? 0) > MAX_FOR_ADDRESS;
+      if (forAll <= MAX_FOR_ADDRESS || request.routeOptions.config.always || !isTooMuch()) return done();
+      look();
+      if (!isTooMuch()) return done();
+      fastify.shedRequests++;
+      done(new Unavailable());
+    });
     fastify.addHook('onSend', (request, _reply, payload, done) => {
-      const { socket } = request.raw;
-      if (!readers.has(socket)) socket.once('close', () => readers.delete(socket));
-      const reader = readers.get(socket) ?? { socket, waiting: 0, since: 0, readBefore: 0, rate: 0, address: '' };
-      reader.address = request.ip;
-      readers.set(socket, reader);
+      const bytes = typeof payload === 'string' || Buffer.isBuffer(payload) ? payload.length : 0;
+      if (bytes > SMALL_BYTES) add(request.raw.socket, request.ip, bytes);
       done(null, payload);
     });
+
+    function add(socket: Socket, address: string, bytes: number): void {
+      forAll += bytes;
+      forAddress.set(address, (forAddress.get(address) ?? 0) + bytes);
+      const reader = readers.get(socket);
+      if (reader) {
+        reader.address = address;
+        return;
+      }
+      readers.set(socket, { socket, address, waiting: 0, since: 0, readBefore: 0, rate: 0 });
+      socket.once('close', () => readers.delete(socket));
+    }
 
     function look(): void {
       const now = performance.now();
       const waiting = [...readers.values()].filter((reader) => measure(reader, now) > 0);
       const isLate = ({ since, rate }: Reader) =>
         now - since > MAX_WAIT_MS || (now - since > GRACE_MS && rate < MIN_BYTES_PER_SECOND);
-      const late = waiting.filter(isLate);
-      const others = waiting.filter((reader) => !isLate(reader)).sort((one, other) => other.rate - one.rate);
-      for (const reader of [...late, ...beyond(others)]) {
-        fastify.closedReaders++;
-        reader.socket.destroy();
+      forAll = 0;
+      forAddress = new Map();
+      // Those that read fast come first, and what they have waiting is let be.
+      for (const reader of waiting.sort((one, other) => other.rate - one.rate)) {
+        const { socket, address, since } = reader;
+        const ofAddress = (forAddress.get(address) ?? 0) + reader.waiting;
+        const isTooMuch = ofAddress > MAX_FOR_ADDRESS || forAll + reader.waiting > MAX_FOR_ALL;
+        if (isLate(reader) || (isTooMuch && now - since > CLOSED_AFTER_MS)) {
+          fastify.closedReaders++;
+          socket.destroy();
+        } else {
+          forAll += reader.waiting;
+          forAddress.set(address, ofAddress);
+        }
       }
     }
   },
-  { name: 'slow-readers' },
+  { name: 'slow-readers', dependencies: ['overload'] },
 );
 
 /** Brings a reader up to date. Returns the bytes that wait for it. */
@@ -83,17 +116,4 @@ function readBytes(socket: Socket): number {
     _handle?: { writeQueueSize?: number } | null;
   };
   return sent - (handle?.writeQueueSize ?? 0);
-}
-
-/** Those beyond what may wait, of readers that stand in the order of their rates. */
-function beyond(readers: Reader[]): Reader[] {
-  const forAddress = new Map<string, number>();
-  let forAll = 0;
-  return readers.filter(({ address, waiting }) => {
-    const bytes = (forAddress.get(address) ?? 0) + waiting;
-    if (bytes > MAX_FOR_ADDRESS || forAll + waiting > MAX_FOR_ALL) return true;
-    forAddress.set(address, bytes);
-    forAll += waiting;
-    return false;
-  });
 }

@@ -1,3 +1,4 @@
+import { MAX_FIELDS } from './bodies/limits.ts';
 import * as faults from './errors.ts';
 import { type TSchema, Type } from './vendor/typebox.ts';
 
@@ -95,7 +96,11 @@ export function badBody(schema: TitledObject, examples: FieldExamples, others: R
   return answer(Type.Union([Detail, fieldErrorsOf(schema)]), 'The body is malformed, or fields of it are bad.', {
     examples: {
       ...fieldExamples(examples),
-      ...examplesOf({ malformed: new faults.JsonParseError('Unexpected end of JSON input'), ...others }),
+      ...examplesOf({
+        malformed: new faults.JsonParseError('Unexpected end of JSON input'),
+        tooComplex: new faults.BodyTooComplex(`${MAX_FIELDS} fields`),
+        ...others,
+      }),
       ...noHost,
     },
   });
