@@ -25,6 +25,7 @@ import {
   type Position,
   planScan,
   type Scan,
+  SEARCH_COST,
   searchable,
 } from './pages.ts';
 import {
@@ -219,7 +220,7 @@ export function scanEndSql(scan: Scan, isOwn: boolean, isSearch: boolean): strin
   const scanned = `FROM todos ${scannedSql(scan, isOwn)}`;
   if (!isSearch) return numbered(`SELECT ${columns} ${scanned} ${orderSql(scan)} LIMIT 1 OFFSET ${MAX_SCANNED - 1}`);
   return numbered(`SELECT id, position FROM (SELECT ${columns}, row_number() OVER scan AS number,
-      sum(octet_length(title) + octet_length(body)) OVER scan AS size
+      sum(${SEARCH_COST}) OVER scan AS size
       ${scanned} WINDOW scan AS (${orderSql(scan)} ROWS UNBOUNDED PRECEDING) LIMIT ${MAX_SCANNED}) AS scanned
     WHERE number = ${MAX_SCANNED} OR size > ? LIMIT 1`);
 }

@@ -339,6 +339,24 @@ test('a search through long todos goes on with the next page, and misses none', 
   await prisma.todo.deleteMany({ where: { ownerId: jack.id } });
 });
 
+test('a search through the dearest letters goes on with the next page sooner', async () => {
+  const june = await makeUser('june');
+  const rows = Array.from({ length: 20 }, (_, index) => ({
+    ownerId: june.id,
+    title: index % 10 === 3 ? `needle ${index}` : 'hay',
+    body: 'ẞß'.repeat(5000),
+    dateCreated: '2026-01-01',
+  }));
+  await prisma.todo.createMany({ data: rows });
+  const pages = await walk(june, address({ search: 'needle', ordering: 'id' }));
+  assert.deepEqual(
+    flat(pages).map(({ title }) => title),
+    ['needle 3', 'needle 13'],
+  );
+  assert.equal(pages.length, 3);
+  await prisma.todo.deleteMany({ where: { ownerId: june.id } });
+});
+
 test('blank searches and unknown parameters ask for nothing', async () => {
   const all = (await get(mary, LIST)).body;
   for (const query of ['?search=', '?search=%20%20', '?owner=1', '?page=2', '?Ordering=title', '?is_complete=x']) {
