@@ -31,6 +31,7 @@ export default fp(
         return counting;
       },
       countShed: () => fastify.shedRequests,
+      countClosedReaders: () => fastify.closedReaders,
       poolUse: fastify.poolUse,
     });
     fastify.metrics = metrics;
@@ -39,7 +40,7 @@ export default fp(
       done();
     });
   },
-  { name: 'metrics', dependencies: ['prisma', 'overload'] },
+  { name: 'metrics', dependencies: ['prisma', 'overload', 'slow-readers'] },
 );
 
 /** Counts a request that is over, with the status that it has ended with; where metrics are on. */

@@ -12,6 +12,7 @@ const SESSIONS_WITHIN_MS = 1000;
 export interface Sources {
   countSessions(): Promise<number>;
   countShed(): number;
+  countClosedReaders(): number;
   poolUse?: (() => PoolUse) | undefined;
 }
 
@@ -23,7 +24,7 @@ export interface Metrics {
 }
 
 /** Makes the metrics of this process, and begins to measure its event loop and memory. */
-export function createMetrics({ countSessions, countShed, poolUse }: Sources): Metrics {
+export function createMetrics({ countSessions, countShed, countClosedReaders, poolUse }: Sources): Metrics {
   const registry = new Registry();
   const registers = [registry];
   collectDefaultMetrics({ register: registry });
@@ -55,6 +56,7 @@ export function createMetrics({ countSessions, countShed, poolUse }: Sources): M
     return passwordQueue().refused;
   });
   count('todo_requests_shed_total', 'Requests that were answered 503 at once, to keep the others fast.', countShed);
+  count('todo_slow_readers_closed_total', 'Connections closed as their clients read too slowly.', countClosedReaders);
   if (poolUse) {
     new Gauge({
       name: 'todo_database_connections',

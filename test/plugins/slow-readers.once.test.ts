@@ -9,7 +9,7 @@ const CLIENTS = 40;
 const PAGES = 16;
 
 test('what waits for clients that do not read is bounded, and others are answered', { timeout: 120_000 }, async (t) => {
-  const service = await build(t);
+  const service = await build(t, { METRICS_PORT: '0' });
   const { app, origin, send } = service;
   const { id: ownerId } = await addUser(service, 'paul');
   const authorization = `Token ${(await logIn(service, 'paul')).token}`;
@@ -33,6 +33,8 @@ test('what waits for clients that do not read is bounded, and others are answere
   await until('some are closed', () => app.closedReaders > 0);
   await until('no more waits than may', () => waiting() <= MAX_FOR_ADDRESS);
   assert.ok(app.closedReaders < CLIENTS);
+  const metrics = await app.metrics?.registry.getSingleMetricAsString('todo_slow_readers_closed_total');
+  assert.match(String(metrics), new RegExp(`^todo_slow_readers_closed_total ${app.closedReaders}$`, 'm'));
   const answer = await send('GET', '/api/v1/todo/?limit=100', { authorization });
   assert.equal(answer.status, 200);
   assert.ok(answer.body.length > 90);
