@@ -101,8 +101,6 @@ export const UNUSABLE_CLASSES: Record<string, string> = {
 // Of the classes that are the statement's fault, and of Prisma.
 const UNUSABLE_CODES = new Set<unknown>([
   '42501', // insufficient_privilege
-  '42P01', // undefined_table
-  'P2021', // Prisma: a table does not exist
   'P2024', // Prisma: no connection in time
   'P2028', // Prisma: a transaction ended
   'P2034', // Prisma: a deadlock

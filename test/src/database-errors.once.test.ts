@@ -18,7 +18,7 @@ const CODES: [code: string, isUnavailable: boolean][] = [
   ['40001', true],
   ['42501', true],
   ['42601', false],
-  ['42P01', true],
+  ['42P01', false],
   ['22021', false],
   ['23505', false],
   ['55000', true],
