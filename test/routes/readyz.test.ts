@@ -28,19 +28,23 @@ test('GET /readyz is 503 while the service drains', async (t) => {
   assert.deepEqual([answer.status, answer.body, answer.headers['retry-after']], [503, UNAVAILABLE, '1']);
 });
 
-test('GET /readyz is 503 while the database does not answer, for a reason that only the log knows', async (t) => {
-  let isBroken = true;
-  const $queryRaw = async () => {
-    if (isBroken) throw new Error('disk I/O error');
-    return [];
+test('GET /readyz is 503 while the database does not answer or takes no writes, and only the log knows why', async (t) => {
+  let isWritable: () => boolean = () => {
+    throw new Error('disk I/O error');
   };
   const service = await serve(t, [requestId, securityHeaders, shutdown, cors, audit, errors, openapi], (app) => {
-    app.decorate('prisma', { $queryRaw } as never);
+    app.decorate('isWritable', async () => isWritable());
     app.register(readyz as never, { prefix: '/readyz' });
   });
-  const answer = await service.send('GET', '/readyz');
-  assert.deepEqual([answer.status, answer.body, answer.headers['retry-after']], [503, UNAVAILABLE, '1']);
+  const isRefused = async () => {
+    const answer = await service.send('GET', '/readyz');
+    assert.deepEqual([answer.status, answer.body, answer.headers['retry-after']], [503, UNAVAILABLE, '1']);
+  };
+  await isRefused();
   assert.ok(service.logs.some(({ level, err }) => level === 50 && err?.message === 'disk I/O error'));
-  isBroken = false;
+  isWritable = () => false;
+  await isRefused();
+  assert.ok(service.logs.some(({ level, msg }) => level === 50 && msg === 'database is read-only'));
+  isWritable = () => true;
   assert.equal((await service.send('GET', '/readyz')).status, 200);
 });
