@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { makeDatabase, temporaryDirectory, until } from '../helper.ts';
 import { startServer } from './helper.ts';
 
-const ROUNDS = 5;
+const ROUNDS = 3;
 const CONNECTIONS = 60;
 
 /** Asks on a connection of its own; gives what came, when the connection is closed. */

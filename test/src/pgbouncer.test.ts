@@ -10,11 +10,8 @@ const skip = !isOnPostgresql ? 'this run is on SQLite' : !hasPgbouncer && 'pgbou
 test('the service works behind pgbouncer', { skip }, async (t) => {
   const { DATABASE_URL = '' } = await makeDatabase(t);
   const { url, administer } = await startPgbouncer(t, new URL(DATABASE_URL));
-  const service = await build(t, {
-    DATABASE_URL: url,
-    DATABASE_NAMED_STATEMENTS: 'false',
-    DATABASE_TIMEOUT: '1000',
-  });
+  const settings = { DATABASE_URL: url, DATABASE_NAMED_STATEMENTS: 'false' };
+  const service = await build(t, settings);
   const { repeat, fill } = await prepareCases(service);
   for (const recorded of cases) {
     const statuses = (await repeat(recorded)).map(({ status }) => status);
@@ -29,8 +26,9 @@ test('the service works behind pgbouncer', { skip }, async (t) => {
   );
   for (const { status } of await Promise.all(crowd)) assert.ok(status === 200 || status === 201, String(status));
 
-  await t.test('and is unavailable while pgbouncer has no server for it', async () => {
-    const list = () => send(service.origin, 'GET', '/api/v1/todo/?limit=3', { headers });
+  await t.test('and is unavailable while pgbouncer has no server for it', async (t) => {
+    const { origin } = await build(t, { ...settings, DATABASE_TIMEOUT: '200' });
+    const list = () => send(origin, 'GET', '/api/v1/todo/?limit=3', { headers });
     const name = new URL(url).pathname.slice(1);
     // It closes all connections and takes no new one; it holds those who ask; it refuses them.
     for (const [hinder, release] of [
@@ -40,7 +38,7 @@ test('the service works behind pgbouncer', { skip }, async (t) => {
     ] as const) {
       await administer(hinder, ...(hinder.startsWith('DISABLE') ? [`KILL ${name}`, `RESUME ${name}`] : []));
       for (const path of ['/api/v1/todo/?limit=3', '/readyz']) {
-        const { status, text } = await send(service.origin, 'GET', path, { headers });
+        const { status, text } = await send(origin, 'GET', path, { headers });
         assert.equal(status, 503, `${hinder} ${path}: ${text}`);
       }
       await administer(release);
