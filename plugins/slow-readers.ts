@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import fp from 'fastify-plugin';
 import { Unavailable } from '../src/errors.ts';
+import { addressKey } from '../src/login-throttle.ts';
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -14,7 +15,7 @@ const EVERY_MS = 500;
 const MAX_WAIT_MS = 120_000;
 const GRACE_MS = 5_000;
 const MIN_BYTES_PER_SECOND = 4096;
-// So many bytes may wait for the clients of one address, and for all of them. More is refused, and the slowest of
+// So many bytes may wait for the clients of one address (of IPv6, one /64), and for all of them. More is refused, and the slowest of
 // those that have waited for a second are closed.
 const MAX_FOR_ADDRESS = 16 * 2 ** 20;
 const MAX_FOR_ALL = 64 * 2 ** 20;
@@ -47,7 +48,7 @@ export default fp(
     fastify.decorate('closedReaders', 0);
     fastify.addHook('onClose', async () => clearInterval(timer));
     fastify.addHook('onRequest', (request, _reply, done) => {
-      const isTooMuch = () => forAll > MAX_FOR_ALL || (forAddress.get(request.ip) ?? 0) > MAX_FOR_ADDRESS;
+      const isTooMuch = () => forAll > MAX_FOR_ALL || (forAddress.get(addressKey(request.ip)) ?? 0) > MAX_FOR_ADDRESS;
       if (forAll <= MAX_FOR_ADDRESS || request.routeOptions.config.always || !isTooMuch()) return done();
       look();
       if (!isTooMuch()) return done();
@@ -56,7 +57,7 @@ export default fp(
     });
     fastify.addHook('onSend', (request, _reply, payload, done) => {
       const bytes = typeof payload === 'string' || Buffer.isBuffer(payload) ? payload.length : 0;
-      if (bytes > SMALL_BYTES) add(request.raw.socket, request.ip, bytes);
+      if (bytes > SMALL_BYTES) add(request.raw.socket, addressKey(request.ip), bytes);
       done(null, payload);
     });
 
